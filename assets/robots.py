@@ -1,0 +1,104 @@
+"""The robots, their scenes, and how a scene is loaded.
+
+MuJoCo 4.0.0 forms a wrong Newton factor when the constraint Jacobian is sparse
+(google-deepmind/mujoco#3767), which ``jacobian="auto"`` selects from 60 degrees of
+freedom on. Scenes of up to 60 say ``dense``; MuJoCo Warp refuses dense above that, so
+larger ones keep ``auto`` and get a warning.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assets.errors import SandbotError, unknown
+
+if TYPE_CHECKING:
+    import mujoco
+
+FOLDER = Path(__file__).parent
+DENSE_LIMIT = 60
+"""The largest number of degrees of freedom for which the Jacobian is made dense."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robot:
+    """A robot and the scenes it stands in."""
+
+    name: str
+    """Name on the command line."""
+    description: str
+    """One line for ``sandbot list``."""
+    scenes: dict[str, Path]
+    """MJCF file of each scene; the first is the default."""
+    tip: str
+    """Site whose position the controllers steer."""
+
+
+def _arm() -> Robot:
+    return Robot(
+        name="arm",
+        description="two-link arm in the vertical plane, torque motors, gravity on",
+        scenes={
+            "free": FOLDER / "arm.xml",
+            "wall": FOLDER / "arm_wall.xml",
+            "obstacles": FOLDER / "arm_obstacles.xml",
+        },
+        tip="tip",
+    )
+
+
+ROBOTS: dict[str, Callable[[], Robot]] = {"arm": _arm}
+ROBOTS.update({e.name: e.load() for e in entry_points(group="sandbot.robots")})
+
+
+def load_spec(robot: str, scene: str | None = None) -> "mujoco.MjSpec":
+    """Load a fresh, editable spec of a robot in one of its scenes.
+
+    Args:
+        robot: a name in :data:`ROBOTS`.
+        scene: one of the robot's scenes, or None for its first.
+
+    Raises:
+        UsageError: unknown robot or scene.
+        SandbotError: MuJoCo cannot read or compile the file.
+    """
+    import mujoco
+
+    if robot not in ROBOTS:
+        raise unknown("robot", robot, ROBOTS)
+    scenes = ROBOTS[robot]().scenes
+    scene = next(iter(scenes)) if scene is None else scene
+    if scene not in scenes:
+        raise unknown(f"scene of {robot!r}", scene, scenes)
+    try:
+        spec = mujoco.MjSpec.from_file(str(scenes[scene]))
+        size = spec.compile().nv
+    except ValueError as error:
+        raise SandbotError(
+            f"cannot load scene {scene!r} of {robot!r} from {scenes[scene]}: {error}"
+        ) from error
+    _choose_jacobian(spec, size)
+    return spec
+
+
+def load_model(robot: str, scene: str | None = None) -> "mujoco.MjModel":
+    """Compile :func:`load_spec`'s scene; the *nominal* model of the controllers."""
+    return load_spec(robot, scene).compile()
+
+
+def _choose_jacobian(spec: "mujoco.MjSpec", size: int) -> None:
+    """Make the constraint Jacobian dense where the solver needs it (see the top)."""
+    import mujoco
+
+    if size <= DENSE_LIMIT:
+        spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+    elif mujoco.__version__ == "4.0.0":
+        warnings.warn(
+            f"{spec.modelname!r} has {size} degrees of freedom, and MuJoCo 4.0.0 "
+            f"solves contacts wrongly with a sparse Jacobian (mujoco#3767), which it "
+            f"takes above {DENSE_LIMIT}: split the scene, or use a later MuJoCo.",
+            stacklevel=3,
+        )

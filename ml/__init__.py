@@ -1,0 +1,1 @@
+"""What does learning need that knows no robot?"""

@@ -1,0 +1,240 @@
+"""What happens next? Physics only: an engine knows no task.
+
+Every engine is built from one compiled ``MjModel``, the *nominal* model, and steps
+``num_envs`` copies of it whose fields may then differ (:meth:`Engine.set_field`).
+Arrays are batched, SI units, world frame, quaternions ``wxyz``, velocities linear
+before angular.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from assets.errors import SandbotError, UsageError, unknown
+from sims.arrays import Array, Mask
+
+if TYPE_CHECKING:
+    import mujoco
+
+FIELDS = (
+    "actuator_biasprm",
+    "actuator_gainprm",
+    "body_inertia",
+    "body_mass",
+    "body_pos",
+    "dof_armature",
+    "dof_damping",
+    "geom_friction",
+    "jnt_stiffness",
+    "opt.gravity",
+)
+"""Model fields that every engine of this project can vary per environment."""
+
+
+class EngineError(SandbotError):
+    """An engine cannot do what was asked of it; the message says which can."""
+
+
+@dataclass
+class EngineState:
+    """Everything an engine needs to go on from here, bit for bit.
+
+    Opaque to all but the engine that saved it: positions, velocities, actuator state,
+    delay buffers, warm start, mocap, per-environment fields.
+    """
+
+    engine: str
+    """Name of the engine that saved it."""
+    arrays: dict[str, Array]
+    """By name, each (num_envs, ...)."""
+
+
+class Engine(Protocol):
+    """``num_envs`` copies of one scene. See the module's top for conventions."""
+
+    name: str
+    """Name on the command line."""
+    model: "mujoco.MjModel"
+    """The nominal model; never written to."""
+    num_envs: int
+    dt: float
+    """Physics step [s]."""
+    device: str
+    qpos: Array
+    """Live view (num_envs, nq); write through :meth:`reset`."""
+    qvel: Array
+    """Live view (num_envs, nv); write through :meth:`reset`."""
+    ctrl: Array
+    """Live view (num_envs, nu), for the task to write; clipped to ``ctrlrange``."""
+
+    def reset(self, where: Mask, qpos: Array, qvel: Array) -> None:
+        """Put environments into a state, at time 0, with nothing left of the old one.
+
+        Args:
+            where: (num_envs,) which environments.
+            qpos: (num_envs, nq) or (nq,); rows outside of ``where`` are not read.
+            qvel: (num_envs, nv) or (nv,).
+        """
+        ...
+
+    def step(self, substeps: int = 1) -> None:
+        """Advance by ``substeps * dt`` with ``ctrl`` held.
+
+        Poses, velocities and position- and velocity-dependent sensors are current when
+        it returns; contact forces are those of the last substep.
+        """
+        ...
+
+    def forward(self) -> None:
+        """Make poses and sensors current without advancing time."""
+        ...
+
+    def pose(self, frame: str) -> tuple[Array, Array]:
+        """Position (num_envs, 3) [m] and orientation (num_envs, 4) wxyz of a frame.
+
+        A frame is the name of a site, else of a body, else of a geom.
+        """
+        ...
+
+    def velocity(self, frame: str) -> Array:
+        """Linear [m/s] then angular [rad/s] velocity (num_envs, 6), world axes."""
+        ...
+
+    def jacobian(self, frame: str) -> Array:
+        """(num_envs, 6, nv): :meth:`velocity` is this times ``qvel``."""
+        ...
+
+    def sensor(self, name: str) -> Array:
+        """(num_envs, dim): a sensor of the scene; contacts are contact sensors."""
+        ...
+
+    def set_field(self, field: str, values: Array, where: Mask) -> None:
+        """Vary a model field; constants derived from it follow at once.
+
+        Args:
+            field: one of :data:`FIELDS`.
+            values: (num_envs, *shape of the field), or broadcastable to it.
+            where: (num_envs,) which environments.
+
+        Raises:
+            UsageError: unknown field, wrong shape, or a value that is not physical
+                (negative mass, inertia, damping, friction ...), see
+                :func:`check_field`.
+        """
+        ...
+
+    def get_field(self, field: str) -> Array:
+        """(num_envs, *shape of the field): the values in force."""
+        ...
+
+    def apply_wrench(self, body: str, wrench: Array, where: Mask) -> None:
+        """Push a body at its centre of mass until told otherwise or reset.
+
+        Args:
+            body: its name.
+            wrench: (num_envs, 6): force [N], then torque [N m], world axes.
+            where: (num_envs,) which environments; the others keep theirs.
+        """
+        ...
+
+    def render(self, cameras: list[str], ids: Array) -> dict[str, Array]:
+        """Pictures (len(ids), height, width, 3) uint8, by camera."""
+        ...
+
+    def save(self) -> EngineState:
+        """A copy of the state of all environments."""
+        ...
+
+    def load(self, state: EngineState, where: Mask) -> None:
+        """Go back to a saved state in some environments."""
+        ...
+
+    def diverged(self) -> Mask:
+        """(num_envs,) whether the physics broke down since the last reset."""
+        ...
+
+    def snapshot(self, env: int = 0) -> tuple["mujoco.MjModel", "mujoco.MjData"]:
+        """One environment as MuJoCo sees it, forwarded, to draw it."""
+        ...
+
+    def close(self) -> None:
+        """Release threads, clients and contexts; may be called twice."""
+        ...
+
+
+def find_frame(model: "mujoco.MjModel", frame: str) -> tuple[str, int]:
+    """Kind ("site", "body" or "geom") and id of the frame of that name.
+
+    Raises:
+        UsageError: no such frame; the message lists the ones there are.
+    """
+    names: list[str] = []
+    for kind in ("site", "body", "geom"):
+        count = getattr(model, f"n{kind}")
+        for index in range(count):
+            name = getattr(model, kind)(index).name
+            if name == frame:
+                return kind, index
+            if name:
+                names.append(name)
+    raise unknown("frame", frame, names)
+
+
+def check_field(
+    model: "mujoco.MjModel", field: str, values: Array, num_envs: int
+) -> np.ndarray:
+    """The values broadcast to (num_envs, *shape of the field), if they are physical.
+
+    Raises:
+        UsageError: unknown field, wrong shape, not finite, or negative where nature
+            forbids it.
+    """
+    if field not in FIELDS:
+        raise unknown("model field", field, FIELDS)
+    default = default_field(model, field)
+    try:
+        full = np.broadcast_to(np.asarray(values, float), (num_envs, *default.shape))
+    except ValueError as error:
+        raise UsageError(
+            f"{field} takes the shape {(num_envs, *default.shape)}, "
+            f"got {np.shape(values)}"
+        ) from error
+    if not np.isfinite(full).all():
+        raise UsageError(f"{field} must be finite, got NaN or infinity")
+    signed = ("body_pos", "actuator_biasprm", "opt.gravity")
+    if field not in signed and (full < 0).any():
+        raise UsageError(f"{field} must not be negative, got {full.min():g}")
+    moving = np.flatnonzero(model.body_mass > 0)
+    if field == "body_mass" and not (full[:, moving] > 0).all():
+        raise UsageError(
+            "body_mass of a moving body must be above 0 kg, got "
+            f"{full[:, moving].min():g}"
+        )
+    return full
+
+
+def default_field(model: "mujoco.MjModel", field: str) -> np.ndarray:
+    """The nominal value of a field of :data:`FIELDS`."""
+    if field.startswith("opt."):
+        return np.asarray(getattr(model.opt, field[4:]))
+    return getattr(model, field)
+
+
+def render_snapshots(
+    engine: Engine, cameras: list[str], ids: Array, width: int = 320, height: int = 240
+) -> dict[str, Array]:
+    """Draw some environments of any engine, each from its snapshot.
+
+    Returns:
+        (len(ids), height, width, 3) uint8, by camera.
+    """
+    from sims.render import Renderer
+
+    with Renderer(engine.model, width, height) as renderer:
+        pictures: dict[str, list[Array]] = {camera: [] for camera in cameras}
+        for env in ids:
+            data = engine.snapshot(int(env))[1]
+            for camera in cameras:
+                pictures[camera].append(renderer.render(data, camera))
+    return {camera: np.stack(rows) for camera, rows in pictures.items()}

@@ -1,0 +1,208 @@
+"""An environment is an engine, a task and a randomisation, batched.
+
+The order of one :meth:`Env.step`: the action arrives (perhaps late), pushes are set,
+the task acts and advances the engine by one control step, outcomes are judged, the
+policy's view is made. With ``autoreset`` an environment that ended starts its next
+episode in the same step, and its last observation is in ``info`` (Gymnasium's
+``SAME_STEP``).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from assets.errors import UsageError
+from sims.arrays import Array, Mask, Obs
+from sims.draws import Draws, check_seed
+from sims.engine import Engine
+from sims.randomization import FieldRandomizer, Randomization
+from sims.sensing import Pusher, Sensing
+from sims.task import Task, TaskState
+
+Step = tuple[Obs, Array, Mask, Mask, dict[str, Any]]
+
+
+class Env:
+    """``num_envs`` copies of a task in an engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        task: Task,
+        randomization: Randomization,
+        *,
+        seed: int = 0,
+        autoreset: bool = False,
+    ):
+        """Wire the parts; the first episode starts with :meth:`reset`.
+
+        Args:
+            engine: built from the task's scene; closed by :meth:`close`.
+            task: what is to be done.
+            randomization: what varies; :func:`sims.make_env` takes a profile's name.
+            seed: of all draws.
+            autoreset: whether episodes that end start anew in the same step.
+
+        Raises:
+            UsageError: a seed that is not an integer, or terms that do not fit.
+        """
+        self.engine = engine
+        self.task = task
+        self.num_envs = engine.num_envs
+        self.obs_spec = task.obs_spec
+        self.action_spec = task.action_spec
+        self.control_dt = task.substeps * engine.dt
+        self.max_steps = task.max_steps
+        self.autoreset = autoreset
+        self.state: TaskState = task.new_state(self.num_envs)
+        self.draws: Draws
+        self.diverged_count = 0
+        """Environments that broke down and were ended since this object was made."""
+        self._seed = check_seed(seed)
+        self._ids = np.arange(self.num_envs)
+        self._episode = np.full(self.num_envs, -1)
+        self._fields = FieldRandomizer(engine.model, randomization.fields)
+        self._has_fields = bool(randomization.fields)
+        self._sensing = Sensing(
+            randomization, task.obs_spec, task.action_spec, self.num_envs
+        )
+        push = randomization.push
+        self._pusher = Pusher(push, self.control_dt) if push is not None else None
+        self._shape = (self.num_envs, *task.action_spec.shape)
+
+    def reset(self, *, seed: int | None = None, ids: np.ndarray | None = None) -> Obs:
+        """Start an episode everywhere.
+
+        With a seed or ids it is each environment's episode 0, otherwise its next one.
+
+        Args:
+            seed: of all draws from now on; None: as before.
+            ids: (num_envs,) who each environment is, to its draws; evaluation gives
+                episode ``i`` the id ``i``, so that it meets the same world in every
+                engine, with every policy, in batches of any size. None: as before.
+
+        Returns:
+            The first observations.
+        """
+        if seed is not None:
+            self._seed = check_seed(seed)
+        if ids is not None:
+            self._ids = np.asarray(ids)
+            if self._ids.shape != (self.num_envs,):
+                raise UsageError(
+                    f"ids names each of the {self.num_envs} environments, got an array "
+                    f"of shape {self._ids.shape}"
+                )
+        if seed is not None or ids is not None:
+            self._episode[:] = -1
+        return self._begin(np.ones(self.num_envs, bool))
+
+    def step(self, action: Array) -> Step:
+        """Advance by one control step.
+
+        Args:
+            action: (num_envs, action_dim), in the units of ``action_spec``; the engine
+                clips it to its actuators' limits.
+
+        Returns:
+            ``(obs, reward, terminated, truncated, info)``, each (num_envs, ...).
+            ``info`` has "success" and "diverged" (num_envs,), "terms" of the reward,
+            and where episodes ended under ``autoreset`` "final_obs".
+
+        Raises:
+            UsageError: an action of the wrong shape, or not finite.
+        """
+        engine, task, state = self.engine, self.task, self.state
+        self._check(action)
+        action = self._sensing.act(action)
+        if self._pusher is not None:
+            self._pusher.apply(engine, state.steps, self.draws)
+        task.advance(engine, state, action)
+        terms = task.reward(engine, state)
+        reward: Array = sum(terms.values())
+        diverged = engine.diverged()
+        terminated = task.terminated(engine, state)
+        if diverged.any():
+            reward = np.where(diverged, 0.0, reward)
+            terminated = terminated | diverged
+        truncated = state.steps >= self.max_steps
+        info: dict[str, Any] = {
+            "terms": terms,
+            "success": task.success(engine, state),
+            "diverged": diverged,
+        }
+        obs = task.observe(engine, state)
+        if self._sensing.active:
+            self._sensing.advance(obs)
+            obs = self._sensing.read(obs, state.steps, self.draws)
+        if self.autoreset:
+            ended = terminated | truncated
+            if ended.any():
+                self.diverged_count += int(diverged.sum())
+                info["final_obs"] = obs
+                info["success"] = _copy(info["success"])
+                obs = self._begin(ended)
+        return obs, reward, terminated, truncated, info
+
+    def save(self) -> dict[str, Any]:
+        """All that :meth:`load` needs to continue from here with the same bits."""
+        import copy
+
+        return {
+            "engine": self.engine.save(),
+            "task": self.state.copy(),
+            "draws": (self._seed, self._ids.copy(), self._episode.copy()),
+            "sensing": copy.deepcopy(self._sensing),
+        }
+
+    def load(self, saved: dict[str, Any]) -> Obs:
+        """Go back to a saved moment; returns the observations of then."""
+        import copy
+
+        everywhere = np.ones(self.num_envs, bool)
+        self.engine.load(saved["engine"], everywhere)
+        self.state.load(saved["task"], everywhere)
+        seed, ids, episode = saved["draws"]
+        self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
+        self.draws = Draws(self._seed, self._ids, self._episode)
+        self._sensing = copy.deepcopy(saved["sensing"])
+        return self._view()
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.engine.close()
+
+    def _begin(self, where: Mask) -> Obs:
+        """Start the next episode in some environments; observations of all."""
+        self._episode[where] += 1
+        self.draws = Draws(self._seed, self._ids, self._episode)
+        if self._has_fields:
+            self._fields.reset(self.engine, where, self.draws)
+        self.state.steps[where] = 0
+        self.task.reset(self.engine, self.state, where, self.draws)
+        self._sensing.reset(where, self.draws)
+        self._sensing.start(self.task.observe(self.engine, self.state), where)
+        return self._view()
+
+    def _view(self) -> Obs:
+        obs = self.task.observe(self.engine, self.state)
+        if not self._sensing.active:
+            return obs
+        return self._sensing.read(obs, self.state.steps, self.draws)
+
+    def _check(self, action: Array) -> None:
+        if np.shape(action) != self._shape:
+            raise UsageError(
+                f"{self.task.name} takes actions of shape {self._shape} (num_envs, "
+                f"{', '.join(self.action_spec.names)}), got {np.shape(action)}"
+            )
+        if not np.isfinite(action).all():
+            bad = np.flatnonzero(~np.isfinite(action).all(axis=1))
+            raise UsageError(
+                f"the action of environment {bad[0]} is not finite: {action[bad[0]]}; "
+                f"check the policy that made it"
+            )
+
+
+def _copy(values: Any) -> Any:
+    return None if values is None else values.copy()

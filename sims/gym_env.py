@@ -1,0 +1,239 @@
+"""Our environments in Gymnasium's clothes: one (``gym.make``) or a batch
+(``gym.make_vec``), and, the other way round, any Gymnasium environment as ours.
+
+A lone observation group "state" becomes a ``Box``, several a ``Dict``. Until a seed is
+given, a fresh one is taken from the operating system, as Gymnasium does.
+"""
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from assets.errors import UsageError
+from ml.spec import ArraySpec
+from sims.arrays import Array, Obs
+from sims.env import Env
+from sims.registry import make_env
+from sims.tasks import TASKS
+
+METADATA = {"render_modes": ["rgb_array"], "render_fps": 100}
+
+
+def box(spec: ArraySpec) -> spaces.Box:
+    """The space of one row."""
+    low, high = spec.limits()
+    return spaces.Box(low, high, spec.shape, np.dtype(spec.dtype).type)
+
+
+def obs_space(specs: dict[str, ArraySpec]) -> spaces.Space:
+    """The space of one environment's observation."""
+    if list(specs) == ["state"]:
+        return box(specs["state"])
+    return spaces.Dict({name: box(spec) for name, spec in specs.items()})
+
+
+def _entropy() -> int:
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+class SandbotEnv(gym.Env):
+    """One environment."""
+
+    metadata = METADATA
+
+    def __init__(
+        self,
+        task: str,
+        engine: str = "mujoco",
+        randomize: str = "none",
+        render_mode: str | None = None,
+        camera: str = "side",
+    ):
+        """See :func:`sims.make_env`; :meth:`render` looks through ``camera``."""
+        _check_render_mode(render_mode)
+        self.env: Env = make_env(task, engine=engine, randomize=randomize)
+        self.render_mode = render_mode
+        self.camera = camera
+        self.observation_space = obs_space(self.env.obs_spec)
+        self.action_space = box(self.env.action_spec)
+        self._lone = list(self.env.obs_spec) == ["state"]
+        self._seeded = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; a seed makes it, and those after it, repeatable."""
+        super().reset(seed=seed)
+        if seed is None and not self._seeded:
+            seed = _entropy()
+        self._seeded = True
+        return self._row(self.env.reset(seed=seed)), {}
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Advance by one control step."""
+        obs, reward, terminated, truncated, info = self.env.step(
+            np.asarray(action, float)[None]
+        )
+        success = info["success"]
+        extra: dict[str, Any] = {
+            "terms": {k: float(v[0]) for k, v in info["terms"].items()}
+        }
+        if success is not None:
+            extra["is_success"] = bool(success[0])
+        return (
+            self._row(obs),
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            extra,
+        )
+
+    def render(self) -> np.ndarray | None:
+        """(height, width, 3) uint8, or None without a render mode."""
+        if self.render_mode is None:
+            return None
+        return self.env.engine.render([self.camera], np.array([0]))[self.camera][0]
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.env.close()
+
+    def _row(self, obs: Obs) -> Any:
+        if self._lone:
+            return obs["state"][0].astype(np.float32)
+        return {k: v[0].astype(self.env.obs_spec[k].dtype) for k, v in obs.items()}
+
+
+class SandbotVectorEnv(VectorEnv):
+    """A batch of environments in one engine; ended ones restart in the same step."""
+
+    metadata: ClassVar[dict[str, Any]] = {
+        **METADATA,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        task: str,
+        num_envs: int = 1,
+        engine: str = "mujoco",
+        randomize: str = "none",
+        render_mode: str | None = None,
+        camera: str = "side",
+        threads: int = 0,
+        **_: Any,
+    ):
+        """See :func:`sims.make_env`."""
+        _check_render_mode(render_mode)
+        self.env = make_env(
+            task,
+            engine=engine,
+            num_envs=num_envs,
+            randomize=randomize,
+            threads=threads,
+            autoreset=True,
+        )
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.camera = camera
+        self.single_observation_space = obs_space(self.env.obs_spec)
+        self.single_action_space = box(self.env.action_spec)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._lone = list(self.env.obs_spec) == ["state"]
+        self._seeded = False
+
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode everywhere. One seed serves all; each environment's draws
+        differ by its index."""
+        if isinstance(seed, list):
+            raise UsageError(
+                f"one integer seeds all environments, got a list of {len(seed)}: their "
+                f"draws differ by environment"
+            )
+        if seed is None and not self._seeded:
+            seed = _entropy()
+        self._seeded = True
+        return self._rows(self.env.reset(seed=seed)), {}
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        """Advance all by one control step."""
+        obs, reward, terminated, truncated, info = self.env.step(
+            np.asarray(actions, float)
+        )
+        extra: dict[str, Any] = {}
+        if info["success"] is not None:
+            extra["is_success"] = info["success"].copy()
+        ended: Array = terminated | truncated
+        if "final_obs" in info:
+            final = self._rows(info["final_obs"])
+            rows = np.full(self.num_envs, None, object)
+            for i in np.flatnonzero(ended):
+                rows[i] = (
+                    {k: v[i] for k, v in final.items()} if not self._lone else final[i]
+                )
+            extra |= {"final_obs": rows, "_final_obs": ended}
+            extra |= {
+                "final_info": {
+                    k: v.copy() for k, v in extra.items() if k == "is_success"
+                },
+                "_final_info": ended,
+            }
+        return self._rows(obs), reward, terminated, truncated, extra
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """A picture (height, width, 3) of each environment."""
+        if self.render_mode is None:
+            return None
+        ids = np.arange(self.num_envs)
+        return tuple(self.env.engine.render([self.camera], ids)[self.camera])
+
+    def close_extras(self, **_: Any) -> None:
+        """Release the engine."""
+        self.env.close()
+
+    def _rows(self, obs: Obs) -> Any:
+        if self._lone:
+            return obs["state"].astype(np.float32)
+        return {k: v.astype(self.env.obs_spec[k].dtype) for k, v in obs.items()}
+
+
+def _check_render_mode(render_mode: str | None) -> None:
+    if render_mode not in (None, "rgb_array"):
+        raise UsageError(
+            f"render_mode is 'rgb_array' or None, got {render_mode!r}; for a window or "
+            f"a browser use `sandbot play`"
+        )
+
+
+def register_envs() -> None:
+    """Register every task with Gymnasium; its entry point calls this."""
+    for name, factory in TASKS.items():
+        gym_id = factory().gym_id
+        if gym_id in gym.registry:
+            continue
+        gym.register(
+            gym_id,
+            entry_point="sims.gym_env:SandbotEnv",
+            vector_entry_point="sims.gym_env:SandbotVectorEnv",
+            kwargs={"task": name},
+        )
+
+
+def make_vector(gym_id: str, num_envs: int, **kwargs: Any) -> VectorEnv:
+    """``gym.make_vec`` through our batched entry point."""
+    return gym.make_vec(
+        gym_id,
+        num_envs,
+        vectorization_mode=gym.VectorizeMode.VECTOR_ENTRY_POINT,
+        **kwargs,
+    )

@@ -1,0 +1,154 @@
+"""Between the world and the policy: noise, late observations, late actions, pushes.
+
+Noise and delay touch what is sensed; commands (names that start with ``target_``) pass
+untouched. Delays are whole control steps, drawn per episode. Nothing here runs where a
+randomisation does not ask for it, so that ``none`` costs nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from assets.errors import UsageError
+from ml.spec import ArraySpec
+from sims.arrays import Array, Mask, Obs, assign
+from sims.draws import Draws
+from sims.randomization import Push, Randomization
+
+if TYPE_CHECKING:
+    from sims.engine import Engine
+
+COMMANDS = ("target_",)
+"""Prefixes of the elements that are told, not sensed."""
+
+
+class DelayLine:
+    """The last values of a batched array, read back a number of steps late."""
+
+    def __init__(self, num_envs: int, width: int, longest: int):
+        self._ring = np.zeros((longest + 1, num_envs, width))
+        self._rows = np.arange(num_envs)
+        self._slot = 0
+        self.delay = np.zeros(num_envs, np.int64)
+        """(num_envs,) control steps."""
+
+    def push(self, values: Array) -> None:
+        """Take the newest values, (num_envs, width)."""
+        self._slot = (self._slot + 1) % len(self._ring)
+        self._ring[self._slot] = values
+
+    def fill(self, values: Array, where: Mask) -> None:
+        """Forget the past of some environments: as if it had always been so."""
+        self._ring[:, where] = values[where]
+
+    def read(self) -> Array:
+        """(num_envs, width): each environment's value of ``delay`` steps ago."""
+        return self._ring[(self._slot - self.delay) % len(self._ring), self._rows]
+
+
+class Sensing:
+    """What a policy sees of an environment, and when its actions arrive."""
+
+    def __init__(
+        self,
+        randomization: Randomization,
+        obs_spec: dict[str, ArraySpec],
+        action_spec: ArraySpec,
+        num_envs: int,
+    ):
+        self._noise = randomization.observation_noise
+        self._obs_delay = randomization.observation_delay
+        self._act_delay = randomization.action_delay
+        self._sensed: dict[str, np.ndarray] = {}
+        self._obs_lines: dict[str, DelayLine] = {}
+        self._act_line: DelayLine | None = None
+        for group, spec in obs_spec.items():
+            commands = set(spec.columns(COMMANDS).tolist())
+            columns = np.array([i for i in range(spec.size) if i not in commands], int)
+            self._sensed[group] = columns
+            if self._obs_delay[1]:
+                self._obs_lines[group] = DelayLine(
+                    num_envs, len(columns), self._obs_delay[1]
+                )
+        if self._act_delay[1]:
+            self._act_line = DelayLine(num_envs, action_spec.size, self._act_delay[1])
+        self.active = bool(self._noise or self._obs_delay[1])
+        """Whether observations differ from the truth at all."""
+
+    def reset(self, where: Mask, draws: Draws) -> None:
+        """Draw the delays of some environments; no action is on its way."""
+        if self._act_line is not None:
+            drawn = draws.integers("action_delay", *self._act_delay)
+            assign(self._act_line.delay, drawn, where)
+            self._act_line.fill(np.zeros(self._act_line._ring.shape[1:]), where)
+        for line in self._obs_lines.values():
+            drawn = draws.integers("observation_delay", *self._obs_delay)
+            assign(line.delay, drawn, where)
+
+    def act(self, action: Array) -> Array:
+        """The action that arrives now."""
+        if self._act_line is None:
+            return action
+        self._act_line.push(action)
+        return self._act_line.read()
+
+    def advance(self, obs: Obs) -> None:
+        """Take the newest truth, once per control step."""
+        for group, line in self._obs_lines.items():
+            line.push(obs[group][:, self._sensed[group]])
+
+    def start(self, obs: Obs, where: Mask) -> None:
+        """Take the first truth of an episode in some environments."""
+        for group, line in self._obs_lines.items():
+            line.fill(obs[group][:, self._sensed[group]], where)
+
+    def read(self, obs: Obs, steps: np.ndarray, draws: Draws) -> Obs:
+        """What the policy sees of the truth ``obs``, a new dictionary."""
+        seen = {}
+        for group, values in obs.items():
+            columns = self._sensed[group]
+            values = values.copy()
+            if group in self._obs_lines:
+                values[:, columns] = self._obs_lines[group].read()
+            if self._noise:
+                noise = draws.normal(f"noise:{group}", (len(columns),), steps)
+                values[:, columns] += self._noise * noise
+            seen[group] = values
+        return seen
+
+
+class Pusher:
+    """Applies a :class:`~sims.randomization.Push` as time goes by."""
+
+    def __init__(self, push: Push, control_dt: float):
+        self._push = push
+        self._period = round(push.interval / control_dt)
+        self._length = round(push.duration / control_dt)
+        if not 0 < self._length <= self._period:
+            raise UsageError(
+                f"a push of {push.duration:g} s every {push.interval:g} s does not fit "
+                f"control steps of {control_dt:g} s: one must last at least a step, "
+                f"and end before the next"
+            )
+
+    def apply(self, engine: "Engine", steps: np.ndarray, draws: Draws) -> None:
+        """Set the wrench of every environment for the control step that begins.
+
+        Args:
+            engine: the world.
+            steps: (num_envs,) control steps since the reset.
+            draws: of the present episodes.
+        """
+        phase = np.floor(draws.uniform("push_phase") * self._period).astype(np.int64)
+        count, within = np.divmod(steps - phase, self._period)
+        begins, ends = within == 0, within == self._length
+        if not (begins | ends).any():
+            return
+        counter = np.maximum(count, 0)
+        size = draws.uniform("push_force", *self._push.force, counter=counter)
+        angle = draws.uniform("push_angle", 0, 2 * np.pi, counter=counter)
+        size = np.where(begins & (count >= 0), size, 0.0)
+        wrench = np.zeros((engine.num_envs, 6))
+        wrench[:, self._push.axes[0]] = size * np.cos(angle)
+        wrench[:, self._push.axes[1]] = size * np.sin(angle)
+        engine.apply_wrench(self._push.body, wrench, begins | ends)

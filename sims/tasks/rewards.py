@@ -1,0 +1,27 @@
+"""``tolerance``: the one shape that every reward is made of.
+
+1 within bounds, falling smoothly to a stated value at a stated distance outside, as in
+the dm_control suite (Tassa et al. 2018, arXiv:1801.00690, section 2): rewards then lie
+in [0, 1], multiply, and can be read.
+"""
+
+import numpy as np
+
+from sims.arrays import Array
+
+VALUE_AT_MARGIN = 0.1
+
+
+def tolerance(x: Array, *, upper: float, margin: float) -> Array:
+    """How well a distance keeps to its bound.
+
+    Args:
+        x: distances of at least 0, any shape and unit.
+        upper: up to here the result is 1.
+        margin: at ``upper + margin`` it has fallen, as a Gaussian, to 0.1.
+
+    Returns:
+        Values in (0, 1], of the shape of ``x``.
+    """
+    outside = np.maximum(x - upper, 0.0) * (np.sqrt(-np.log(VALUE_AT_MARGIN)) / margin)
+    return np.exp(-outside * outside)
