@@ -1,0 +1,315 @@
+"""Run a policy for n episodes in one world, or in every combination of worlds.
+
+Episode ``i`` is environment identity ``i`` (:mod:`sims.draws`): it starts from the same
+state with the same target and the same physics under every engine and every policy.
+So two results with the same seed are paired, episode by episode, and what is measured
+does not depend on how many environments run side by side.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from assets.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from sims.env import Env
+    from sims.policy import Policy
+
+Progress = Callable[[int], None]
+"""Called with the number of episode steps taken since the last call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """What one policy did in one engine under one randomisation."""
+
+    task: str
+    policy: str
+    engine: str
+    randomize: str
+    seed: int
+    control_dt: float
+    """[s]"""
+    success: np.ndarray
+    """(n,) bool: of each episode, at its end."""
+    returns: np.ndarray
+    """(n,): sum of rewards."""
+    lengths: np.ndarray
+    """(n,) int: control steps."""
+    diverged: np.ndarray
+    """(n,) bool: episodes in which the physics broke down."""
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+    """The task's metrics over time, each (steps, n); NaN after an episode's end."""
+
+    @property
+    def n(self) -> int:
+        """Number of episodes."""
+        return len(self.success)
+
+    @property
+    def successes(self) -> int:
+        """Number of episodes that succeeded."""
+        return int(self.success.sum())
+
+    @property
+    def rate(self) -> float:
+        """Fraction of episodes that succeeded."""
+        return self.successes / self.n
+
+
+def rollout(
+    task: str,
+    policy: str,
+    *,
+    engine: str = "mujoco",
+    randomize: str = "none",
+    episodes: int = 200,
+    seed: int = 0,
+    num_envs: int | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Rollout:
+    """Run one policy for so many episodes.
+
+    Args:
+        task: a name in ``sims.TASKS``.
+        policy: a policy's name, or the folder of a checkpoint.
+        engine: a name in ``sims.ENGINES``.
+        randomize: a profile of the task.
+        episodes: how many; episode ``i`` has the identity ``i``.
+        seed: of the episodes' draws.
+        num_envs: side by side; None: as many as the engine likes.
+        threads: of the engine; 0: one per core.
+        progress: told of each control step.
+
+    Raises:
+        UsageError: a name that does not exist, or a number that is not allowed.
+        SandbotError: a checkpoint that cannot be read.
+    """
+    from policies import make_policy
+    from sims import make_env, make_task
+
+    if episodes < 1:
+        raise UsageError(f"episodes must be at least 1, got {episodes}")
+    the_task = make_task(task)
+    batches = list(chunks(episodes, _batch_size(engine, num_envs)))
+    env = make_env(
+        the_task,
+        engine=engine,
+        num_envs=len(batches[0]),
+        randomize=randomize,
+        seed=seed,
+        threads=threads,
+    )
+    try:
+        actor = make_policy(policy, the_task, env.num_envs, seed=seed)
+        parts = [
+            _run(env, actor, ids, min(episodes - int(ids[0]), len(ids)), seed, progress)
+            for ids in batches
+        ]
+    finally:
+        env.close()
+    joined = {
+        key: np.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]
+    }
+    success, returns, lengths, diverged = (
+        joined.pop(key) for key in ("success", "returns", "lengths", "diverged")
+    )
+    return Rollout(
+        task=task,
+        policy=policy,
+        engine=engine,
+        randomize=randomize,
+        seed=seed,
+        control_dt=env.control_dt,
+        success=success,
+        returns=returns,
+        lengths=lengths,
+        diverged=diverged,
+        curves=joined,
+    )
+
+
+def evaluate(
+    task: str,
+    policies: Sequence[str],
+    *,
+    engines: Sequence[str] = ("mujoco",),
+    randomize: Sequence[str] = ("none",),
+    episodes: int = 200,
+    seed: int = 0,
+    num_envs: int | None = None,
+    threads: int = 0,
+    on_start: Callable[[str, str, str, int], None] | None = None,
+    progress: Progress | None = None,
+) -> list[Rollout]:
+    """Run every policy in every engine under every randomisation, on the same episodes.
+
+    Names and numbers of all combinations are checked before the first one runs.
+
+    Args:
+        task: a name in ``sims.TASKS``.
+        policies: names, or folders of checkpoints.
+        engines: names in ``sims.ENGINES``.
+        randomize: profiles of the task.
+        episodes: how many in each combination.
+        seed: of all of them.
+        num_envs: side by side; None: as many as each engine likes.
+        threads: of the engines; 0: one per core.
+        on_start: told policy, engine, randomisation and the number of episode steps to
+            come, before each combination.
+        progress: told of each control step.
+
+    Returns:
+        One result for each, by policy, then randomisation, then engine.
+
+    Raises:
+        UsageError: a name that does not exist, or a number that is not allowed.
+        SandbotError: a checkpoint that cannot be read.
+    """
+    steps = _check(task, policies, engines, randomize, episodes, seed, num_envs)
+    results = []
+    for policy in policies:
+        for profile in randomize:
+            for engine in engines:
+                if on_start is not None:
+                    on_start(policy, engine, profile, episodes * steps)
+                results.append(
+                    rollout(
+                        task,
+                        policy,
+                        engine=engine,
+                        randomize=profile,
+                        episodes=episodes,
+                        seed=seed,
+                        num_envs=num_envs,
+                        threads=threads,
+                        progress=progress,
+                    )
+                )
+    return results
+
+
+def chunks(episodes: int, size: int) -> Iterator[np.ndarray]:
+    """Identities of the episodes in batches of one length, none much emptier.
+
+    The last batch is filled up with identities from ``episodes`` on, whose episodes do
+    not count, so that one environment serves them all.
+
+    Args:
+        episodes: how many in all.
+        size: the most in one batch.
+
+    Yields:
+        (length,) int.
+    """
+    count = -(-episodes // size)
+    length = -(-episodes // count)
+    for index in range(count):
+        yield np.arange(index * length, (index + 1) * length)
+
+
+def _check(
+    task: str,
+    policies: Sequence[str],
+    engines: Sequence[str],
+    randomize: Sequence[str],
+    episodes: int,
+    seed: int,
+    num_envs: int | None,
+) -> int:
+    """Refuse what cannot run before anything runs; the steps of an episode."""
+    from policies import make_policy
+    from sims import ENGINES, make_env, make_task
+    from sims.draws import check_seed
+
+    the_task = make_task(task)
+    if num_envs is not None and num_envs < 1:
+        raise UsageError(f"num_envs must be at least 1, got {num_envs}")
+    for kind, names in (
+        ("policy", policies),
+        ("engine", engines),
+        ("randomize", randomize),
+    ):
+        if not names:
+            raise UsageError(f"--{kind} wants at least one name")
+        if len(set(names)) < len(names):
+            raise UsageError(f"--{kind} names one of {', '.join(names)} twice")
+    check_seed(seed)
+    if episodes < 1:
+        raise UsageError(f"episodes must be at least 1, got {episodes}")
+    for engine in engines:
+        if engine not in ENGINES:
+            raise unknown("engine", engine, ENGINES)
+        make_env(the_task, engine=engine, num_envs=num_envs or 1).close()
+    for profile in randomize:
+        if profile not in the_task.randomizations:
+            raise unknown(
+                f"randomisation of {task!r}", profile, the_task.randomizations
+            )
+    for policy in policies:
+        make_policy(policy, the_task, 1, seed=seed)
+    return int(the_task.max_steps)
+
+
+def _batch_size(engine: str, num_envs: int | None) -> int:
+    """How many environments side by side."""
+    from sims import ENGINES
+
+    if num_envs is not None:
+        if num_envs < 1:
+            raise UsageError(f"num_envs must be at least 1, got {num_envs}")
+        return num_envs
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    return ENGINES[engine].default_num_envs
+
+
+def _run(
+    env: "Env",
+    policy: "Policy",
+    ids: np.ndarray,
+    count: int,
+    seed: int,
+    progress: Progress | None,
+) -> dict[str, np.ndarray]:
+    """One batch: outcomes (count,) and metrics (steps, count) of its first rows."""
+    obs = env.reset(seed=seed, ids=ids)
+    policy.reset()
+    n = env.num_envs
+    running = np.ones(n, bool)
+    success, diverged = np.zeros(n, bool), np.zeros(n, bool)
+    returns, lengths = np.zeros(n), np.zeros(n, int)
+    curves: dict[str, list[np.ndarray]] = {}
+    for _ in range(env.max_steps):
+        obs, reward, terminated, truncated, info = env.step(policy.act(obs))
+        returns += np.where(running, reward, 0.0)
+        lengths += running
+        for name, values in env.task.metrics(env.engine, env.state).items():
+            curves.setdefault(name, []).append(np.where(running, values, np.nan))
+        ended = running & (terminated | truncated)
+        diverged |= running & info["diverged"]
+        if info["success"] is None:
+            raise UsageError(f"{env.task.name} measures no success to evaluate")
+        success[ended] = info["success"][ended]
+        running &= ~ended
+        if progress is not None:
+            progress(count)
+        if not running.any():
+            break
+    success &= ~diverged
+    outcome = {
+        "success": success,
+        "returns": returns,
+        "lengths": lengths,
+        "diverged": diverged,
+    }
+    outcome = {name: values[:count] for name, values in outcome.items()}
+    for name, rows in curves.items():
+        filled = np.full((env.max_steps, count), np.nan, np.float32)
+        filled[: len(rows)] = np.stack(rows)[:, :count]
+        outcome[name] = filled
+    return outcome
