@@ -74,8 +74,8 @@ GAP = Randomization(
     observation_delay=(0, 2),
     push=Push(body="fore", force=(5.0, 8.0)),
 )
-"""A reality that training never saw: masses, damping, friction, motors, delay and pushes
-lie outside of :data:`TRAIN`'s ranges."""
+"""A reality that training never saw: masses, damping, friction, motors, delay and
+pushes lie outside of :data:`TRAIN`'s ranges."""
 
 
 @dataclass
