@@ -1,0 +1,145 @@
+"""observation -> action: the policies, by name or from a checkpoint's folder.
+
+``make_policy("computed-torque", task, num_envs)`` gives a fresh
+:class:`~sims.policy.Policy`. A checkpoint is a folder whose ``config.json`` names the
+kind of policy that wrote it. Other packages add policies through the entry point group
+``sandbot.policies``, each entry a function that returns a :class:`PolicyEntry`.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assets.errors import SandbotError, UsageError, unknown
+
+if TYPE_CHECKING:
+    from sims.policy import Policy
+    from sims.task import Task
+
+CHECKPOINTS: dict[str, str] = {"bc": "policies.bc"}
+"""By the kind in ``config.json``: the module whose ``load(folder, task, num_envs)``
+makes the policy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEntry:
+    """A policy that needs no checkpoint."""
+
+    description: str
+    """One line for ``sandbot list``."""
+    tasks: tuple[str, ...] | None
+    """Names of the tasks that it is for; None: any."""
+    make: "Callable[[Task, int, int], Policy]"
+    """(task, num_envs, seed) -> policy."""
+
+
+def _controller(name: str) -> "Callable[[Task, int, int], Policy]":
+    """A factory of ``policies.controllers``, imported when called."""
+
+    def make(task: "Task", num_envs: int, seed: int) -> "Policy":
+        factory = getattr(import_module("policies.controllers"), name)
+        return factory(task, num_envs, seed)
+
+    return make
+
+
+def _expert(task: "Task", num_envs: int, seed: int) -> "Policy":
+    return make_policy(task.expert, task, num_envs, seed)
+
+
+_MOTION = ("arm-reach", "arm-track")
+POLICIES: dict[str, PolicyEntry] = {
+    "expert": PolicyEntry(
+        description="the controller that solves the task, whichever it is",
+        tasks=None,
+        make=_expert,
+    ),
+    "computed-torque": PolicyEntry(
+        description="inverse dynamics at limited speed; a function of the state alone",
+        tasks=_MOTION,
+        make=_controller("computed_torque_policy"),
+    ),
+    "impedance": PolicyEntry(
+        description="a spring and damper at the tip, with a force loop on contact",
+        tasks=(*_MOTION, "arm-press"),
+        make=_controller("impedance_policy"),
+    ),
+    "pd-gravity": PolicyEntry(
+        description="PD in joint space with gravity compensation",
+        tasks=_MOTION,
+        make=_controller("pd_gravity_policy"),
+    ),
+    "pid": PolicyEntry(
+        description="PID in joint space, no model of the arm",
+        tasks=_MOTION,
+        make=_controller("pid_policy"),
+    ),
+    "zero": PolicyEntry(
+        description="no torque at all", tasks=None, make=_controller("zero_policy")
+    ),
+    "random": PolicyEntry(
+        description="uniformly random actions",
+        tasks=None,
+        make=_controller("random_policy"),
+    ),
+}
+POLICIES.update({e.name: e.load()() for e in entry_points(group="sandbot.policies")})
+
+
+def make_policy(
+    name: "str | Path", task: "Task", num_envs: int, seed: int = 0
+) -> "Policy":
+    """A fresh policy for a task.
+
+    Args:
+        name: a name in :data:`POLICIES`, or the folder of a checkpoint.
+        task: what it is to do.
+        num_envs: how many environments it acts in.
+        seed: of policies that draw random numbers.
+
+    Raises:
+        UsageError: neither a known name nor a checkpoint, or one for another task.
+        SandbotError: the checkpoint cannot be read.
+    """
+    if isinstance(name, str) and name in POLICIES:
+        return POLICIES[name].make(task, num_envs, seed)
+    folder = Path(name)
+    if not folder.exists():
+        if isinstance(name, Path) or "/" in name or "\\" in name:
+            raise UsageError(
+                f"no checkpoint at {str(name)!r}: there is no such folder; train one "
+                f"with 'sandbot train', or name one of {', '.join(sorted(POLICIES))}"
+            )
+        raise unknown("policy", name, [*POLICIES, "the folder of a checkpoint"])
+    kind = _checkpoint_kind(folder)
+    return import_module(CHECKPOINTS[kind]).load(folder, task, num_envs)
+
+
+def _checkpoint_kind(folder: Path) -> str:
+    """What kind of policy a checkpoint's folder holds."""
+    if not folder.is_dir():
+        raise UsageError(
+            f"{str(folder)!r} is a file; a checkpoint is given as its folder, the one "
+            f"with config.json and model.safetensors in it"
+        )
+    file = folder / "config.json"
+    if not file.is_file():
+        raise UsageError(
+            f"{str(folder)!r} is not a checkpoint: it has no config.json; give the "
+            f"folder that 'sandbot train' wrote"
+        )
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SandbotError(
+            f"cannot read {str(file)!r}: {error}; copy the checkpoint again, or "
+            f"train anew"
+        ) from error
+    kind = config.get("policy") if isinstance(config, dict) else None
+    if kind not in CHECKPOINTS:
+        raise unknown(f"kind of policy in {str(file)!r}", kind, CHECKPOINTS)
+    return kind
