@@ -10,6 +10,16 @@ BEGIN = "<!-- evaluation: written by `sandbot eval` -->"
 END = "<!-- end of the evaluation -->"
 
 
+def update_cards(table: Sequence[Row]) -> None:
+    """Put each checkpoint's rows into its model card; names of policies have none.
+
+    Raises:
+        SandbotError: a card cannot be written.
+    """
+    for policy in dict.fromkeys(row["policy"] for row in table):
+        update_card(Path(policy), [row for row in table if row["policy"] == policy])
+
+
 def update_card(folder: Path, table: Sequence[Row]) -> bool:
     """Put the rows of one checkpoint into its model card, in place of older ones.
 

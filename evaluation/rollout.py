@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sims.env import Env
     from sims.policy import Policy
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 """Called with the number of episode steps taken since the last call."""
 
 

@@ -1,0 +1,153 @@
+"""``sandbot eval``: how good, how sure, does it transfer?"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assets.errors import UsageError
+from sandbot.options import (
+    Batched,
+    Flag,
+    Integer,
+    MaybeNumber,
+    MaybePath,
+    Names,
+    Seeded,
+    TaskName,
+    parse,
+)
+
+if TYPE_CHECKING:
+    from evaluation.compare import Gap
+    from evaluation.results import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Seeded, Batched):
+    """Run policies in engines under randomisations, on the same episodes, and judge.
+
+    Prints success rates with n and 95% Wilson intervals, and the gap between engines
+    with McNemar's exact test. With --report also results.json and a page with curves
+    and videos.
+    """
+
+    task: TaskName
+    """`sandbot list` shows them."""
+    policy: Names = ("expert",)
+    """Names or checkpoint folders, one or more."""
+    engine: Names = ("mujoco",)
+    """Physics engines, one or more."""
+    randomize: Names = ("none",)
+    """What varies between episodes: none, train, gap; one or more."""
+    episodes: Integer = 200
+    """Of each policy in each engine under each randomisation."""
+    report: MaybePath = None
+    """Folder for results.json and index.html."""
+    min_success: MaybeNumber = None
+    """Exit with code 1 if the lowest success rate is under this, 0 to 1."""
+    no_videos: Flag = False
+    """Leave the videos out of the report."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse, evaluate, print, and write the report."""
+    options = parse(Options, "eval", arguments)
+    if options.min_success is not None and not 0 <= options.min_success <= 1:
+        raise UsageError(
+            f"--min-success is a fraction from 0 to 1, got {options.min_success:g}"
+        )
+    from evaluation.cards import update_cards
+    from evaluation.compare import gaps
+    from evaluation.files import writable_folder
+    from evaluation.report import write_report
+    from evaluation.results import rows
+
+    if options.report is not None:
+        writable_folder(options.report)
+    command = shlex.join(["sandbot", "eval", *arguments])
+    results = _evaluate(options)
+    table = rows(results, command)
+    _print(table, gaps(results))
+    update_cards(table)
+    if options.report is not None:
+        written = write_report(
+            options.report, results, command, videos=not options.no_videos
+        )
+        if written.warning:
+            print(written.warning)
+        print(f"report: {written.page}\nfigures: {written.results}")
+    return _verdict(table, options.min_success)
+
+
+def _evaluate(options: Options) -> list:
+    """All combinations, under one progress bar."""
+    from tqdm import tqdm
+
+    from evaluation.rollout import evaluate
+
+    combinations = len(options.policy) * len(options.engine) * len(options.randomize)
+    with tqdm(unit="step", unit_scale=True, disable=None, leave=False) as bar:
+
+        def start(policy: str, engine: str, profile: str, steps: int) -> None:
+            bar.total = steps * combinations
+            bar.set_description(f"{policy}, {engine}, {profile}")
+
+        return evaluate(
+            options.task,
+            options.policy,
+            engines=options.engine,
+            randomize=options.randomize,
+            episodes=options.episodes,
+            seed=options.seed,
+            num_envs=options.num_envs,
+            on_start=start,
+            progress=bar.update,
+        )
+
+
+def _print(table: "Sequence[Row]", pairs: "Sequence[Gap]") -> None:
+    """The rows and the gaps as tables."""
+    from evaluation.report import p_text
+    from sandbot.tables import make_console, make_table
+
+    console = make_console()
+    success = make_table(
+        "policy", "randomize", "engine", ">success", ">95% interval", ">n"
+    )
+    for row in table:
+        success.add_row(
+            row["policy"],
+            row["randomize"],
+            row["engine"],
+            f"{row['success_rate']:.1%}",
+            f"{row['ci_low']:.1%} - {row['ci_high']:.1%}",
+            str(row["n"]),
+        )
+    console.print(success)
+    if not pairs:
+        return
+    gap = make_table("policy", "randomize", "engines", ">difference", ">p (McNemar)")
+    for pair in pairs:
+        gap.add_row(
+            pair.policy,
+            pair.randomize,
+            f"{pair.first} -> {pair.second}",
+            f"{100 * pair.difference:+.1f} points",
+            p_text(pair.p_value),
+        )
+    console.print(gap)
+
+
+def _verdict(table: "Sequence[Row]", least: float | None) -> int:
+    """1 if the lowest row is under what was asked for."""
+    lowest = min(table, key=lambda row: row["success_rate"])
+    if least is None or lowest["success_rate"] >= least:
+        return 0
+    from sandbot.main import complain
+
+    complain(
+        f"{lowest['policy']} succeeds in {lowest['success_rate']:.1%} "
+        f"({lowest['engine']}, {lowest['randomize']}), under --min-success {least:g}"
+    )
+    return 1

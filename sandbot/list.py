@@ -1,0 +1,60 @@
+"""``sandbot list``: what there is, each with one line."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sandbot.options import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Robots, tasks, engines, controllers and policies, each with one line."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print a table for each kind."""
+    parse(Options, "list", arguments)
+    from rich.text import Text
+
+    from sandbot.tables import make_console, make_table
+
+    table = make_table("name", "description", header=False)
+    first = True
+    for title, lines in _sections():
+        if not first:
+            table.add_row("", "")
+        first = False
+        table.add_row(Text(title, style="bold"), "")
+        for name, description in lines:
+            table.add_row(f"  {name}", Text(description))
+    make_console().print(table)
+    return 0
+
+
+def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
+    """Titles, each with names and descriptions."""
+    from assets import ROBOTS
+    from policies import POLICIES
+    from sims import ENGINES, TASKS
+
+    robots = [make() for make in ROBOTS.values()]
+    tasks = [make() for make in TASKS.values()]
+    controllers = {n: e for n, e in POLICIES.items() if e.tasks is not None}
+    others = {n: e for n, e in POLICIES.items() if e.tasks is None}
+    yield "robots", [(r.name, r.description) for r in robots]
+    yield "tasks", [(t.name, f"{t.description} ({t.gym_id})") for t in tasks]
+    yield "engines", [(name, e.description) for name, e in ENGINES.items()]
+    yield (
+        "controllers",
+        [
+            (name, f"{entry.description} ({', '.join(entry.tasks or ())})")
+            for name, entry in controllers.items()
+        ],
+    )
+    yield (
+        "policies",
+        [(name, entry.description) for name, entry in others.items()]
+        + [
+            ("FOLDER", "a checkpoint that sandbot train wrote"),
+        ],
+    )

@@ -1,0 +1,171 @@
+"""Options of the commands: each is declared once, so that it means the same everywhere.
+
+A command's options are a frozen dataclass that inherits what it takes from here;
+:func:`parse` is tyro over it, with its errors turned into our one line.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeVar
+
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from assets.errors import UsageError, unknown
+
+Options = TypeVar("Options")
+
+
+def _integer(words: list[str]) -> int:
+    try:
+        return int(words[0])
+    except ValueError:
+        raise ValueError(
+            f"wants an integer, such as 0 or 42, got {words[0]!r}"
+        ) from None
+
+
+def _number(words: list[str]) -> float:
+    try:
+        return float(words[0])
+    except ValueError:
+        raise ValueError(
+            f"wants a number, such as 1 or 0.5, got {words[0]!r}"
+        ) from None
+
+
+def _spec(metavar: str, convert: Any) -> PrimitiveConstructorSpec:
+    """How tyro reads one word into a number, and writes a default."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=convert,
+        is_instance=lambda value: value is None or isinstance(value, int | float | str),
+        str_from_instance=lambda value: ["-" if value is None else str(value)],
+    )
+
+
+Integer = Annotated[int, _spec("INT", _integer)]
+MaybeInteger = Annotated[int | None, _spec("INT", _integer)]
+MaybeNumber = Annotated[float | None, _spec("NUMBER", _number)]
+Number = Annotated[float, _spec("NUMBER", _number)]
+Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
+Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]
+Path = Annotated[str, tyro.conf.arg(metavar="PATH")]
+MaybePath = Annotated[str | None, _spec("PATH", lambda words: words[0])]
+MaybeName = Annotated[str | None, _spec("NAME", lambda words: words[0])]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+TaskName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeded:
+    """What a run can be repeated by."""
+
+    seed: Integer = 0
+    """Of everything that is drawn; the same seed gives the same run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneWorld(Seeded):
+    """One engine and one randomisation."""
+
+    engine: Name = "mujoco"
+    """Physics engine; `sandbot list` shows them."""
+    randomize: Name = "none"
+    """What varies between episodes: none, train or gap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOrEnv:
+    """What is to be done."""
+
+    task: TaskName = ""
+    """`sandbot list` shows them."""
+    env: MaybeName = None
+    """A Gymnasium id in place of a task, such as sandbot/ArmReach-v0."""
+
+    def find_task(self) -> Any:
+        """The task that was asked for, fresh.
+
+        Raises:
+            UsageError: none, two, or an unknown one.
+        """
+        from sims import TASKS, make_task
+
+        if bool(self.task) == bool(self.env):
+            given = "both were" if self.task else "neither was"
+            raise UsageError(
+                f"give a task or --env with a Gymnasium id; {given} given. "
+                f"Tasks: {', '.join(sorted(TASKS))}."
+            )
+        if not self.env:
+            return make_task(self.task)
+        by_id = {factory().gym_id: name for name, factory in TASKS.items()}
+        if self.env not in by_id:
+            raise unknown("Gymnasium id", self.env, by_id)
+        return make_task(by_id[self.env])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batched:
+    """How work is spread."""
+
+    num_envs: MaybeInteger = None
+    """Environments side by side; results do not depend on it."""
+
+
+def parse(kind: type[Options], command: str, arguments: Sequence[str]) -> Options:
+    """Read a command's options.
+
+    Args:
+        kind: a dataclass.
+        command: its name, for the help text.
+        arguments: what follows the name.
+
+    Raises:
+        UsageError: they cannot be read.
+        SystemExit: after ``--help``.
+    """
+    from contextlib import nullcontext
+
+    try:
+        from tyro._errors import on_parse_error
+    except ImportError:  # private to tyro: without it, its own message in a box
+        guard = nullcontext()
+    else:
+        guard = on_parse_error(lambda event: _refuse(event, kind, command))
+    with guard:
+        return tyro.cli(kind, prog=f"sandbot {command}", args=list(arguments))
+
+
+def _refuse(event: Any, kind: Any, command: str) -> None:
+    """Raise our error for one of tyro's."""
+    way_out = f"sandbot {command} --help lists the options."
+    tokens = getattr(event, "tokens", None) or getattr(
+        event, "unrecognized_tokens", None
+    )
+    if tokens:
+        names = [f"--{field.name.replace('_', '-')}" for field in fields(kind)]
+        close = difflib.get_close_matches(tokens[0], names, n=1, cutoff=0.6)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise UsageError(f"unknown option {' '.join(tokens)!r}.{hint} {way_out}")
+    if missing := getattr(event, "missing_arguments", None):
+        names = ", ".join(_display(one.arg) for one in missing)
+        raise UsageError(f"sandbot {command} wants {names}. {way_out}")
+    argument = getattr(event, "argument", None)
+    name = _display(argument) if argument is not None else "the call"
+    text = getattr(event, "message", None)
+    if text is None:
+        value = getattr(event, "offending_value", None) or getattr(event, "value", None)
+        text = "wants a value" if value is None else f"cannot be {value!r}"
+    raise UsageError(f"{name} {text}. {way_out}")
+
+
+def _display(argument: Any) -> str:
+    """An option as it is typed."""
+    flags = getattr(argument.lowered, "name_or_flags", None)
+    if argument.is_positional() or not flags:
+        return str(argument.lowered.metavar)
+    return str(flags[-1])

@@ -1,0 +1,89 @@
+"""``sandbot play``: watch a policy in a window, on a web page or as a video."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assets.errors import SandbotError
+from sandbot.options import (
+    Integer,
+    MaybeInteger,
+    MaybePath,
+    Name,
+    Number,
+    OneWorld,
+    TaskOrEnv,
+    parse,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OneWorld, TaskOrEnv):
+    """Watch a policy: in a window where there is a display, else on a web page.
+
+    Without --steps or --episodes a window or page stays until it is closed (Ctrl-C ends
+    a page), and a video or "none" lasts two episodes.
+    """
+
+    policy: Name = "expert"
+    """A name, or the folder of a checkpoint."""
+    num_envs: Integer = 1
+    """Environments side by side; the viewer chooses which one it shows."""
+    viewer: Name = "auto"
+    """auto, native (a window), web (a page on 127.0.0.1), video (a file) or none."""
+    port: MaybeInteger = None
+    """Of the page; by default the first free one from 8080 on."""
+    out: MaybePath = None
+    """File of the video: .mp4, .gif or .webp; by default the task's name, as MP4."""
+    steps: MaybeInteger = None
+    """End after so many control steps."""
+    episodes: MaybeInteger = None
+    """End after so many finished episodes."""
+    speed: Number = 1.0
+    """Relative to real time, a power of two from 1/32 to 8."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse, play, and say what was played."""
+    options = parse(Options, "play", arguments)
+    task = options.find_task()
+    from policies import make_policy
+    from sims import make_env
+    from sims.viewers import choose, play
+
+    choose(options.viewer)
+    env = make_env(
+        task,
+        engine=options.engine,
+        num_envs=options.num_envs,
+        randomize=options.randomize,
+        seed=options.seed,
+    )
+    viewer = "video" if options.out and options.viewer == "auto" else options.viewer
+    try:
+        policy = make_policy(options.policy, task, options.num_envs, seed=options.seed)
+        summary = play(
+            env,
+            policy,
+            viewer=viewer,
+            port=options.port,
+            out=options.out,
+            steps=options.steps,
+            episodes=options.episodes,
+            speed=options.speed,
+            policy_name=options.policy,
+            notify=_say,
+        )
+    finally:
+        env.close()
+    counted = f"{summary.episodes} episode{'s' * (summary.episodes != 1)}"
+    if summary.successes is not None:
+        counted += f", {summary.successes} succeeded"
+    _say(f"{counted}; {summary.seconds:.1f} s simulated in {summary.wall:.1f} s")
+    if summary.error:
+        raise SandbotError(f"stopped because of an error: {summary.error}")
+    return 0
+
+
+def _say(line: str) -> None:
+    """Print at once, so that an address is read while the page is up."""
+    print(line, flush=True)
