@@ -1,6 +1,5 @@
 """``sandbot doctor``: what this machine has, and what to install."""
 
-import ctypes
 import os
 import platform
 import shutil
@@ -75,17 +74,15 @@ def _package(name: str, advice: str, needed: bool = False) -> Callable[[], Findi
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Drop what a package written in C prints while it is imported."""
-    sys.stdout.flush()
-    kept = os.dup(1)
+    """Drop what a package written in C prints on standard error when imported."""
+    sys.stderr.flush()
+    kept = os.dup(2)
     with open(os.devnull, "w") as sink:
-        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
     try:
         yield
     finally:
-        if os.name == "posix":
-            ctypes.CDLL(None).fflush(None)
-        os.dup2(kept, 1)
+        os.dup2(kept, 2)
         os.close(kept)
 
 
