@@ -1,0 +1,54 @@
+"""Where did a result come from? The command, the commit and the versions behind it."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("mujoco", "numpy", "pybullet", "sandbot", "torch")
+"""The packages whose version can change a result."""
+
+
+def command() -> str:
+    """The command line of this process, without the path of the program."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def commit() -> str:
+    """Commit of the source, "+dirty" where files differ; "unknown" outside git.
+
+    Only a repository that this file belongs to counts: an installed copy may lie inside
+    of somebody else's.
+    """
+    found = _git("ls-files", "--error-unmatch", Path(__file__).name)
+    head = _git("rev-parse", "HEAD")
+    if found is None or head is None:
+        return "unknown"
+    return head + ("+dirty" if _git("status", "--porcelain", "-uno") else "")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of :data:`PACKAGES`, those that are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ("git", *arguments),
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

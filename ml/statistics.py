@@ -1,0 +1,87 @@
+"""How sure is a success rate? Intervals and tests that are right for small counts.
+
+Wilson (1927), "Probable inference, the law of succession, and statistical inference":
+the interval of all p whose score test does not reject the data; unlike the textbook
+interval it never leaves [0, 1] and keeps its coverage near 0 and 1.
+
+McNemar (1947) in its exact form: of the pairs that disagree, each direction is a fair
+coin if both policies are equally good. Pairs that agree say nothing, which is why
+comparisons are paired by seed.
+"""
+
+import math
+from statistics import NormalDist
+
+from assets.errors import UsageError
+
+
+def wilson_interval(
+    successes: int, n: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Wilson score interval of a success probability.
+
+    Args:
+        successes: how many trials succeeded.
+        n: how many trials there were; with none, nothing is known: (0, 1).
+        confidence: two-sided coverage.
+
+    Returns:
+        Lower and upper end, in [0, 1].
+
+    Raises:
+        UsageError: not 0 <= successes <= n, or confidence outside (0, 1).
+    """
+    _check_counts(successes, n)
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence is between 0 and 1, got {confidence}")
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = successes / n
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + (z / (2 * n)) ** 2)
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == n else centre + half
+    return low, high
+
+
+def mcnemar_exact(only_first: int, only_second: int) -> float:
+    """Two-sided p-value that two paired success rates are equal.
+
+    Args:
+        only_first: pairs in which the first alone succeeded.
+        only_second: pairs in which the second alone succeeded.
+
+    Returns:
+        The probability, under equality, of a split at least as uneven; 1 without a
+        disagreeing pair.
+
+    Raises:
+        UsageError: a negative count.
+    """
+    if min(only_first, only_second) < 0:
+        raise UsageError(f"counts are not negative, got {only_first}, {only_second}")
+    n = only_first + only_second
+    tail = sum(math.comb(n, i) for i in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def detectable_difference(n: int, rate: float = 0.5, power: float = 0.8) -> float:
+    """Smallest difference of two unpaired success rates that n trials each will show.
+
+    Two-sided test at 5%, normal approximation at a common rate: what to expect of an
+    evaluation before it is run.
+
+    Args:
+        n: trials of each of the two.
+        rate: the common success rate; 0.5 is the worst case.
+        power: probability of finding a difference of that size.
+    """
+    _check_counts(1, n)
+    z = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(power)
+    return z * math.sqrt(2 * rate * (1 - rate) / n)
+
+
+def _check_counts(successes: int, n: int) -> None:
+    if not 0 <= successes <= n:
+        raise UsageError(f"successes are between 0 and n, got {successes} of {n}")
