@@ -15,6 +15,7 @@ import numpy as np
 from assets.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from sims.arrays import Obs
     from sims.env import Env
     from sims.policy import Policy
 
@@ -105,11 +106,11 @@ def rollout(
         threads=threads,
     )
     try:
-        actor = make_policy(policy, the_task, env.num_envs, seed=seed)
-        parts = [
-            _run(env, actor, ids, min(episodes - int(ids[0]), len(ids)), seed, progress)
-            for ids in batches
-        ]
+        parts = []
+        for ids in batches:
+            actor = make_policy(policy, the_task, env.num_envs, seed=seed)
+            count = min(episodes - int(ids[0]), len(ids))
+            parts.append(_run(env, actor, ids, count, seed, progress))
     finally:
         env.close()
     joined = {
@@ -212,6 +213,27 @@ def chunks(episodes: int, size: int) -> Iterator[np.ndarray]:
         yield np.arange(index * length, (index + 1) * length)
 
 
+def start(env: "Env", policy: "Policy", ids: np.ndarray, seed: int) -> "Obs":
+    """Begin these episodes in an environment, with a policy that is fresh.
+
+    A policy that draws its own randomness keys it by ``ids`` too, where it has any.
+
+    Args:
+        env: of as many environments as there are ids.
+        policy: not used before.
+        ids: (num_envs,) int: identities of the episodes.
+        seed: of their draws.
+
+    Returns:
+        The first observations.
+    """
+    obs = env.reset(seed=seed, ids=ids)
+    if hasattr(policy, "ids"):
+        policy.ids = ids  # pyright: ignore[reportAttributeAccessIssue]
+    policy.reset()
+    return obs
+
+
 def _check(
     task: str,
     policies: Sequence[str],
@@ -277,8 +299,7 @@ def _run(
     progress: Progress | None,
 ) -> dict[str, np.ndarray]:
     """One batch: outcomes (count,) and metrics (steps, count) of its first rows."""
-    obs = env.reset(seed=seed, ids=ids)
-    policy.reset()
+    obs = start(env, policy, ids, seed)
     n = env.num_envs
     running = np.ones(n, bool)
     success, diverged = np.zeros(n, bool), np.zeros(n, bool)

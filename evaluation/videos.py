@@ -1,8 +1,8 @@
 """Short films of a success and a failure, replayed from the episode's seed.
 
 The replay is the episode itself: physics, draws and network actions are the same bits
-for one environment as for many. A policy that draws its own randomness may take another
-course; a replay whose outcome differs from the measured one is not shown.
+for one environment as for many. A policy that draws randomness of its own, unkeyed, may
+take another course; a replay whose outcome differs from the measured one is not shown.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assets.errors import SandbotError
-from evaluation.rollout import Rollout
+from evaluation.rollout import Rollout, start
 
 if TYPE_CHECKING:
     from sims.env import Env
@@ -135,8 +135,7 @@ def film(result: Rollout, episode: int) -> tuple[list[np.ndarray], bool]:
     frames, success = [], False
     try:
         policy = make_policy(result.policy, task, 1, seed=result.seed)
-        obs = env.reset(seed=result.seed, ids=np.array([episode]))
-        policy.reset()
+        obs = start(env, policy, np.array([episode]), result.seed)
         every = max(1, round(1 / (FPS * env.control_dt)))
         with Renderer(env.engine.model, WIDTH, HEIGHT, quality="fast") as renderer:
             for step in range(env.max_steps):

@@ -21,12 +21,14 @@ def test_batches_hold_every_episode_once(episodes: int, size: int) -> None:
     assert episodes <= len(ids) < episodes + len(batches)
 
 
-@pytest.mark.parametrize("num_envs", [1, 3, 4])
-def test_results_do_not_depend_on_the_batch(num_envs: int) -> None:
+@pytest.mark.parametrize(
+    ("policy", "num_envs"), [("impedance", 1), ("impedance", 4), ("random", 3)]
+)
+def test_results_do_not_depend_on_the_batch(policy: str, num_envs: int) -> None:
     def run(size: int):
         return rollout(
             "arm-reach",
-            "impedance",
+            policy,
             randomize="train",
             episodes=7,
             seed=5,
