@@ -63,10 +63,10 @@ TRAIN = Randomization(
 
 GAP = Randomization(
     fields=(
-        link_mass(1.25, 1.5, *LINKS),
-        joint_damping(2.0, 4.0, *JOINTS),
+        link_mass(1.21, 1.4, *LINKS),
+        joint_damping(2.0, 3.0, *JOINTS),
         friction(1.6, 2.0, "tip"),
-        motor_strength(0.75, 0.88),
+        motor_strength(1.12, 1.25),
         gravity(0.97, 1.03),
     ),
     observation_noise=0.015,
