@@ -38,9 +38,10 @@ class EMA:
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Move towards the module's present weights."""
-        shadow: list[Tensor] = list(self.module.parameters())
-        fresh: list[Tensor] = list(module.parameters())
-        torch._foreach_lerp_(shadow, fresh, 1 - self.decay())
+        weight = 1 - self.decay()
+        pairs = zip(self.module.parameters(), module.parameters(), strict=True)
+        for mine, theirs in pairs:
+            mine.lerp_(theirs, weight)
         for mine, theirs in zip(self.module.buffers(), module.buffers(), strict=True):
             mine.copy_(theirs)
         self.updates += 1

@@ -70,7 +70,7 @@ class LSTM(nn.Module):
         return self.readout(y[:, 0]), torch.stack((hidden, cell)).permute(2, 0, 1, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Whole sequences from an empty memory: (rows, time, ...) -> (rows, time, ...)."""
+        """Whole sequences from an empty memory: (rows, time, ...), out and in."""
         return self.readout(self.lstm(x)[0])
 
 

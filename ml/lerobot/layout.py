@@ -4,12 +4,12 @@
     meta/info.json                             rate, features, totals, path templates
     meta/stats.json                            statistics of each feature
     meta/tasks.parquet                         instruction -> task_index
-    meta/episodes/chunk-000/file-000.parquet   one row per episode: where, how long, stats
+    meta/episodes/chunk-000/file-000.parquet   one row per episode: where, how long
 
-A feature has a dtype, a shape and names; one of shape (1,) is stored as a plain number.
-What LeRobot has no place for (units, seeds, the engine) is in keys of our own, which its
-reader passes over: "units" of a feature, "sandbot" of ``info.json``, and the columns
-"seed" and "id" of an episode.
+A feature has a dtype, a shape and names; one of shape (1,) is stored as a plain
+number. What LeRobot has no place for (units, seeds, the engine) is in keys of our own,
+which its reader passes over: "units" of a feature, "sandbot" of ``info.json``, and the
+columns "seed" and "id" of an episode.
 """
 
 from typing import TYPE_CHECKING, Any

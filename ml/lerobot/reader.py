@@ -1,8 +1,8 @@
 """Load a LeRobot v3.0 dataset into memory, and refuse one that is damaged.
 
 State-only data are small (200 episodes of 4 s at 100 Hz: 6 MB), so all frames are held
-as arrays. Everything a training relies on is checked here once: each promised episode is
-there, frames are in order, shapes are those of ``info.json``, nothing is NaN.
+as arrays. Everything a training relies on is checked here once: each promised episode
+is there, frames are in order, shapes are those of ``info.json``, nothing is NaN.
 """
 
 import json
@@ -94,8 +94,8 @@ def _read_info(folder: Path) -> dict[str, Any]:
     path = folder / layout.INFO
     if not path.is_file():
         raise UsageError(
-            f"{folder} is not a dataset: {layout.INFO} is missing. Give the folder that "
-            f"'sandbot collect --out' made"
+            f"{folder} is not a dataset: {layout.INFO} is missing. Give the folder "
+            f"that 'sandbot collect --out' made"
         )
     try:
         info = json.loads(path.read_text())
@@ -106,8 +106,8 @@ def _read_info(folder: Path) -> dict[str, Any]:
         raise _damaged(folder, f"{layout.INFO} cannot be read ({error!r})") from error
     if version != layout.VERSION:
         raise UsageError(
-            f"{folder} has codebase_version {version!r}, this reads {layout.VERSION!r}: "
-            f"convert it with LeRobot's own script"
+            f"{folder} has codebase_version {version!r}, this reads "
+            f"{layout.VERSION!r}: convert it with LeRobot's own script"
         )
     for key in (layout.OBSERVATION, layout.ACTION):
         if len(shapes.get(key, ())) != 1:
@@ -126,8 +126,7 @@ def _read_episodes(folder: Path, total: int) -> list[dict[str, Any]]:
     try:
         rows.sort(key=lambda row: row["episode_index"])
         present = [int(row["episode_index"]) for row in rows]
-        for row in rows:
-            int(row["length"]), int(row["dataset_from_index"])
+        _ = [int(row["length"]) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder, f"meta/episodes lacks {error}") from error
     if present != list(range(total)):
@@ -170,7 +169,6 @@ def _read_frames(
 def _rows(folder: Path, table: Any, key: str, size: int) -> np.ndarray:
     """A column as (n,) or (n, size)."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if key not in table.column_names:
         raise _damaged(folder, f"there is no column {key!r}")
@@ -183,7 +181,7 @@ def _rows(folder: Path, table: Any, key: str, size: int) -> np.ndarray:
         found = 1
     else:
         flat = values.flatten().to_numpy(zero_copy_only=False)
-        widths = pc.list_value_length(values).to_numpy(zero_copy_only=False)
+        widths = _widths(values)
         wrong = widths[widths != size]
         found = int(wrong[0]) if len(wrong) else size
     if found != size:
@@ -191,6 +189,15 @@ def _rows(folder: Path, table: Any, key: str, size: int) -> np.ndarray:
             folder, f"{key!r} has {found} elements, {layout.INFO} says {size}"
         )
     return flat.copy() if size == 1 else flat.reshape(n, size).copy()
+
+
+def _widths(lists: Any) -> np.ndarray:
+    """Number of elements of each list of an Arrow column."""
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(lists.type):
+        return np.full(len(lists), lists.type.list_size)
+    return np.diff(lists.offsets.to_numpy())
 
 
 def _check_frames(
