@@ -48,15 +48,17 @@ def _spec(metavar: str, convert: Any) -> PrimitiveConstructorSpec:
 
 Integer = Annotated[int, _spec("INT", _integer)]
 MaybeInteger = Annotated[int | None, _spec("INT", _integer)]
-MaybeNumber = Annotated[float | None, _spec("NUMBER", _number)]
 Number = Annotated[float, _spec("NUMBER", _number)]
+MaybeNumber = Annotated[float | None, _spec("NUMBER", _number)]
+_PLAIN = {int: _spec("INT", _integer), float: _spec("NUMBER", _number)}
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]
-Path = Annotated[str, tyro.conf.arg(metavar="PATH")]
+PathName = Annotated[str, tyro.conf.arg(metavar="PATH")]
 MaybePath = Annotated[str | None, _spec("PATH", lambda words: words[0])]
 MaybeName = Annotated[str | None, _spec("NAME", lambda words: words[0])]
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 TaskName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
+TaskOption = Annotated[str, tyro.conf.arg(metavar="TASK")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +118,16 @@ class Batched:
     """Environments side by side; results do not depend on it."""
 
 
-def parse(kind: type[Options], command: str, arguments: Sequence[str]) -> Options:
+def parse(
+    kind: type[Options], command: str, arguments: Sequence[str], *, flat: bool = False
+) -> Options:
     """Read a command's options.
 
     Args:
         kind: a dataclass.
         command: its name, for the help text.
         arguments: what follows the name.
+        flat: whether fields of dataclasses within it are options of their own name.
 
     Raises:
         UsageError: they cannot be read.
@@ -137,7 +142,24 @@ def parse(kind: type[Options], command: str, arguments: Sequence[str]) -> Option
     else:
         guard = on_parse_error(lambda event: _refuse(event, kind, command))
     with guard:
-        return tyro.cli(kind, prog=f"sandbot {command}", args=list(arguments))
+        return tyro.cli(
+            kind,
+            prog=f"sandbot {command}",
+            args=list(arguments),
+            config=(tyro.conf.OmitArgPrefixes,) if flat else (),
+            registry=_registry(),
+        )
+
+
+def _registry() -> tyro.constructors.ConstructorRegistry:
+    """Numbers of the rooms' own dataclasses are read as ours are."""
+    registry = tyro.constructors.ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _(info: tyro.constructors.PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+        return _PLAIN.get(info.type)  # pyright: ignore[reportArgumentType]
+
+    return registry
 
 
 def _refuse(event: Any, kind: Any, command: str) -> None:
@@ -155,12 +177,14 @@ def _refuse(event: Any, kind: Any, command: str) -> None:
         names = ", ".join(_display(one.arg) for one in missing)
         raise UsageError(f"sandbot {command} wants {names}. {way_out}")
     argument = getattr(event, "argument", None)
-    name = _display(argument) if argument is not None else "the call"
+    name = "" if argument is None else f"{_display(argument)} "
     text = getattr(event, "message", None)
     if text is None:
         value = getattr(event, "offending_value", None) or getattr(event, "value", None)
         text = "wants a value" if value is None else f"cannot be {value!r}"
-    raise UsageError(f"{name} {text}. {way_out}")
+        if choices := getattr(event, "choices", None):
+            text += f", only {' or '.join(choices)}"
+    raise UsageError(f"{name}{text}. {way_out}")
 
 
 def _display(argument: Any) -> str:

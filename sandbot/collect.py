@@ -1,0 +1,73 @@
+"""``sandbot collect``: record demonstrations as a LeRobot dataset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbot.options import (
+    Flag,
+    Integer,
+    MaybeInteger,
+    Name,
+    Number,
+    OneWorld,
+    PathName,
+    TaskOrEnv,
+    parse,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(OneWorld, TaskOrEnv):
+    """Record episodes of a policy as a dataset in the LeRobot v3 layout."""
+
+    policy: Name = "expert"
+    """A name, or the folder of a checkpoint."""
+    episodes: Integer = 200
+    """How many to keep; those that fail are left out."""
+    num_envs: MaybeInteger = None
+    """Environments side by side; the dataset does not depend on it."""
+    out: PathName
+    """Folder of the dataset; whole or absent."""
+    noise: Number = 0.1
+    """Disturbance of the executed action, as a fraction of its limits: the data then
+    show how to come back (DART). 0: none."""
+    keep_failures: Flag = False
+    """Keep episodes that did not succeed, too."""
+    overwrite: Flag = False
+    """Let a dataset in --out make way."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse, record, and say what was recorded."""
+    options = parse(Options, "collect", arguments)
+    task = options.find_task()
+    from tqdm import tqdm
+
+    from policies.collect import collect
+
+    size = {} if options.num_envs is None else {"num_envs": options.num_envs}
+    with tqdm(
+        total=options.episodes, unit="episode", desc="collect", delay=2, disable=None
+    ) as bar:
+        summary = collect(
+            task.name,
+            options.policy,
+            episodes=options.episodes,
+            out=Path(options.out),
+            engine=options.engine,
+            randomize=options.randomize,
+            seed=options.seed,
+            noise=options.noise,
+            keep_failures=options.keep_failures,
+            overwrite=options.overwrite,
+            progress=lambda kept, _: bar.update(kept - bar.n),
+            **size,
+        )
+    print(
+        f"{summary.folder}: {summary.episodes} episodes, {summary.frames} frames in "
+        f"{summary.seconds:.1f} s\n"
+        f"{options.policy}, disturbed as it was, succeeded in {summary.successes} of "
+        f"{summary.attempts} episodes"
+    )
+    return 0
