@@ -1,7 +1,7 @@
 """Off-screen pictures of any engine's snapshot, task markers drawn in.
 
-``mujoco.Renderer`` takes its OpenGL back end from ``MUJOCO_GL`` when ``mujoco`` is first
-imported: unset it falls to glfw, which needs a display, and ``osmesa`` without its
+``mujoco.Renderer`` takes its OpenGL back end from ``MUJOCO_GL`` at the first import of
+``mujoco``: unset it falls to glfw, which needs a display, and ``osmesa`` without its
 library makes ``import mujoco`` itself fail. So the back end is looked for here
 (:func:`gl_backend`), and the context is made without ``mujoco``'s own choice; the
 variable is set all the same, for whatever reads it later.

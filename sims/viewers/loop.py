@@ -1,0 +1,330 @@
+"""The loop behind every viewer: one policy in one environment, with nothing drawn.
+
+A viewer owns the window and the wall clock's patience; a :class:`Session` owns all the
+rest: what plays, how fast, which environment is shown, what is pushed, what went wrong.
+It is plain Python without threads, so that one thread calls it and a test needs no
+OpenGL.
+
+Time is counted in ticks of one control period. A tick steps the environment, or lets
+the end of an episode stand for a moment before the next one starts. Ticks fall due at
+``speed`` times real time; once per frame a viewer takes those that are due by
+:meth:`Session.advance`. A session that falls behind does not try to catch up: it runs
+as fast as it can, and the achieved real-time factor says how fast that is.
+
+A policy that raises pauses the session. Nothing is lost: the message stays until the
+next reset, and playing on tries again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.errors import UsageError, unknown
+from sims.task import Marker
+from sims.viewers.pace import SPEEDS, Pace
+from sims.viewers.pushes import Pushes, Pushing
+from sims.viewers.status import Status, describe
+
+if TYPE_CHECKING:
+    import mujoco
+
+    from sims.env import Env
+    from sims.policy import Policy
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """See the module's top."""
+
+    def __init__(
+        self,
+        env: "Env",
+        policy: "Policy",
+        *,
+        policy_name: str | None = None,
+        speed: float = 1.0,
+        paused: bool = False,
+        steps: int | None = None,
+        episodes: int | None = None,
+        pushing: Pushing | None = None,
+        hold: float = 0.7,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Start the first episode.
+
+        Args:
+            env: not closed by the session.
+            policy: for as many environments as ``env`` has.
+            policy_name: to show; None: the policy's ``name``, else its class.
+            speed: one of :data:`SPEEDS`.
+            paused: whether to wait for :meth:`play`.
+            steps: end after so many control steps; None: never.
+            episodes: end after so many finished episodes; None: never.
+            pushing: how hard the push button pushes.
+            hold: for how long the end of an episode stands [s of wall clock].
+            clock: seconds, for tests.
+
+        Raises:
+            UsageError: a speed that is not allowed, or a limit below 1.
+        """
+        for name, limit in (("steps", steps), ("episodes", episodes)):
+            if limit is not None and limit < 1:
+                raise UsageError(f"{name} must be at least 1, got {limit}")
+        self.env, self.policy = env, policy
+        self.policy_name = policy_name or getattr(policy, "name", type(policy).__name__)
+        self.paused = paused
+        self.shown = 0
+        """Index of the environment that is shown."""
+        self.camera: str | None = None
+        self.error: str | None = None
+        self.failure: Exception | None = None
+        """The last exception, with its traceback; stays after the error is cleared."""
+        self.steps = self.episodes = self.successes = 0
+        self._limits = (steps, episodes)
+        self._hold, self._held = hold, 0
+        self._pace = Pace(env.control_dt, speed, clock)
+        self._pushes = Pushes(env, pushing or Pushing())
+        self._start: dict[str, Any] | None = None
+        self._obs: Any = None
+        self._ended = np.zeros(env.num_envs, bool)
+        self._success: np.ndarray | None = None
+        self.reset()
+
+    @property
+    def speed(self) -> float:
+        """Target real-time factor, one of :data:`SPEEDS`."""
+        return self._pace.speed
+
+    @property
+    def finished(self) -> bool:
+        """Whether the limit of steps or episodes is reached."""
+        return self._spent() and not self._held
+
+    @property
+    def limit(self) -> int | None:
+        """At most so many control steps until :attr:`finished`; None: no end."""
+        steps, episodes = self._limits
+        if episodes is not None:
+            rounds = -(-episodes // self.env.num_envs)
+            return min(
+                steps or rounds * self.env.max_steps, rounds * self.env.max_steps
+            )
+        return steps
+
+    def play(self) -> None:
+        """Go on; after an error, try again."""
+        self.error = None
+        self.paused = False
+        self._pace.restart()
+
+    def pause(self) -> None:
+        """Stand still."""
+        self.paused = True
+        self._pace.restart()
+
+    def toggle(self) -> None:
+        """Play if paused, else pause."""
+        if self.paused:
+            self.play()
+        else:
+            self.pause()
+
+    def single_step(self) -> None:
+        """Pause, and take one control step."""
+        self.pause()
+        self.error = None
+        self._held = min(self._held, 1)
+        self.tick()
+
+    def reset(self) -> None:
+        """Start the next episode, the policy afresh, whatever state we are in."""
+        self.error = None
+        self._guard(self._begin)
+
+    def repeat(self) -> None:
+        """Start the same episode again: the same draws, the policy afresh."""
+        self.error = None
+        self._guard(self._again)
+
+    def set_speed(self, speed: float) -> None:
+        """Change the target real-time factor.
+
+        Raises:
+            UsageError: not one of :data:`SPEEDS`.
+        """
+        self._pace.speed = speed
+
+    def faster(self, powers: int = 1) -> None:
+        """Double the speed so many times (halve, below 0), within :data:`SPEEDS`."""
+        index = SPEEDS.index(self.speed) + powers
+        self.set_speed(SPEEDS[min(max(index, 0), len(SPEEDS) - 1)])
+
+    def show(self, env: int) -> None:
+        """Show this environment; counts around, so that -1 is the last one."""
+        self.shown = env % self.env.num_envs
+
+    def look(self, camera: str | None) -> None:
+        """Look through a camera of the scene; None: the free one.
+
+        Raises:
+            UsageError: the scene has no camera of that name.
+        """
+        if camera is not None and camera not in self.cameras():
+            raise unknown("camera", camera, self.cameras())
+        self.camera = camera
+
+    def next_camera(self) -> None:
+        """Look through the next camera, the free one among them."""
+        views = [None, *self.cameras()]
+        self.camera = views[(views.index(self.camera) + 1) % len(views)]
+
+    def cameras(self) -> list[str]:
+        """Names of the scene's cameras."""
+        model = self.env.engine.model
+        return [model.camera(index).name for index in range(model.ncam)]
+
+    def push(self, body: str | None = None, force: np.ndarray | None = None) -> None:
+        """Push the shown robot for a moment.
+
+        Args:
+            body: whose centre of mass is pushed; None: the one that bears the tip.
+            force: (3,) [N], world axes; None: ``pushing``'s, in a new direction.
+        """
+        self._pushes.push(self._pace.ticks, body, force)
+
+    def drag(self, wrenches: dict[str, np.ndarray]) -> None:
+        """Pull bodies of the shown environment until called again.
+
+        Args:
+            wrenches: by body, (6,): force [N], torque [N m]; empty: let go.
+        """
+        self._pushes.drag(self._pace.ticks, wrenches)
+
+    def advance(self, budget: float = 1 / 30) -> int:
+        """Take the ticks that are due, for at most ``budget`` [s of wall clock].
+
+        Returns:
+            How many were taken.
+        """
+        if self.paused or self.finished:
+            return 0
+        pace, taken = self._pace, 0
+        start = pace.clock()
+        pace.catch_up()
+        while not self.paused and not self.finished:
+            now = pace.clock()
+            if pace.due > now or now - start > budget:
+                break
+            self.tick()
+            taken += 1
+        pace.record()
+        return taken
+
+    def tick(self) -> None:
+        """One control period: a step, or a part of the pause between episodes."""
+        if self._held:
+            self._held -= 1
+            if not self._held and not self._spent():
+                self._guard(self._begin)
+        else:
+            self._guard(self._step)
+        self._pace.ticks += 1
+
+    def snapshot(self) -> "tuple[mujoco.MjModel, mujoco.MjData]":
+        """The shown environment, to draw it; valid until the next call."""
+        return self.env.engine.snapshot(self.shown)
+
+    def markers(self) -> list[Marker]:
+        """What to draw beside the scene: the task's markers and the push."""
+        task = self.env.task.markers(self.env.state, self.shown)
+        return [*task, *self._pushes.markers(self.shown)]
+
+    def status(self) -> Status:
+        """What a viewer shows about this session."""
+        success = None if self._success is None else bool(self._success[self.shown])
+        dt = self.env.control_dt
+        return Status(
+            task=self.env.task.name,
+            policy=self.policy_name,
+            engine=self.env.engine.name,
+            env=self.shown,
+            num_envs=self.env.num_envs,
+            camera=self.camera,
+            paused=self.paused,
+            pushing=bool(self._pushes),
+            speed=self.speed,
+            achieved=0.0 if self.paused else self._pace.achieved,
+            time=float(self.env.state.steps[self.shown]) * dt,
+            length=self.env.max_steps * dt,
+            success=success,
+            ended=self._held > 0,
+            episodes=self.episodes,
+            successes=self.successes,
+            error=self.error,
+        )
+
+    def _spent(self) -> bool:
+        steps, episodes = self._limits
+        return (steps is not None and self.steps >= steps) or (
+            episodes is not None and self.episodes >= episodes
+        )
+
+    def _begin(self) -> None:
+        obs = self.env.reset()
+        self._start = self.env.save()
+        self._fresh(obs)
+
+    def _again(self) -> None:
+        if self._start is None:
+            self._begin()
+        else:
+            self._fresh(self.env.load(self._start))
+
+    def _fresh(self, obs: Any) -> None:
+        """An episode starts with these observations."""
+        self._obs = obs
+        self._held = 0
+        self._ended[:] = False
+        success = self.env.task.success(self.env.engine, self.env.state)
+        self._success = None if success is None else np.array(success)
+        self._pushes.clear()
+        self.policy.reset()
+
+    def _step(self) -> None:
+        """One control step of every environment."""
+        self._pushes.apply(self._pace.ticks, self.shown)
+        action = self.policy.act(self._obs)
+        self._obs, _, terminated, truncated, info = self.env.step(action)
+        self.steps += 1
+        success = info["success"]
+        self._success = None if success is None else np.array(success)
+        done = np.asarray(terminated | truncated) & ~self._ended
+        if done.any():
+            self._finish(done)
+        if self._ended[self.shown]:
+            ticks = self._hold * self.speed / self.env.control_dt
+            self._held = max(1, round(ticks))
+
+    def _finish(self, done: np.ndarray) -> None:
+        """Count the episodes that ended."""
+        self.episodes += int(done.sum())
+        if self._success is not None:
+            self.successes += int(self._success[done].sum())
+        if self.env.autoreset:
+            self.policy.reset(done)
+        else:
+            self._ended |= done
+
+    def _guard(self, act: Callable[[], None]) -> None:
+        """Do it; what it raises pauses the session, and is told instead."""
+        try:
+            act()
+        except Exception as error:
+            self.error = describe(error)
+            self.failure = error
+            self.pause()
+            log.debug("the session paused", exc_info=True)

@@ -1,0 +1,214 @@
+"""A window on this machine's display: ``mujoco.viewer.launch_passive`` around our loop.
+
+Where no window can be opened, MuJoCo ends the process with code 1 and no exception. So
+:func:`display_problem` looks first, and has another process open a hidden window.
+
+The window's own keys keep their meaning where they do not touch the simulation. It
+shows a :class:`~sims.viewers.stage.Stage`, so that its reset and its mouse write into
+nothing that is simulated; a drag of the mouse becomes a wrench in the engine.
+"""
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from assets.errors import SandbotError
+from sims.viewers.loop import Session
+from sims.viewers.stage import Stage
+
+FRAME = 1 / 60
+"""Time between two pictures [s of wall clock]."""
+KEYS: dict[int, Callable[[Session], Any]] = {
+    32: Session.toggle,
+    46: Session.single_step,
+    262: Session.single_step,
+    259: Session.reset,
+    82: Session.repeat,
+    61: Session.faster,
+    334: Session.faster,
+    45: lambda session: session.faster(-1),
+    333: lambda session: session.faster(-1),
+    80: Session.push,
+    91: lambda session: session.show(session.shown - 1),
+    93: lambda session: session.show(session.shown + 1),
+    67: Session.next_camera,
+}
+"""By GLFW's key code: space, period, right arrow, backspace, R, = and keypad +, - and
+keypad -, P, [, ], C."""
+HELP = (
+    "space pause\n. step\nbackspace reset\nR repeat\n"
+    "+ - speed\nP push\n[ ] env\nC camera"
+)
+_PROBE = """
+import glfw
+assert glfw.init()
+glfw.window_hint(glfw.VISIBLE, 0)
+window = glfw.create_window(64, 64, "sandbot", None, None)
+assert window
+glfw.make_context_current(window)
+glfw.terminate()
+"""
+
+
+def display_problem() -> str | None:
+    """Why no window can be opened here, or None if one can."""
+    system = platform.system()
+    if system == "Darwin" and not os.environ.get("MJPYTHON_BIN"):
+        return "on macOS a window needs the program to be run by mjpython"
+    if system == "Linux":
+        problem = _unreachable_display()
+        if problem:
+            return problem
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"opening a window on the display failed: {error}"
+    if probe.returncode:
+        last = (probe.stderr.strip().splitlines() or ["no reason given"])[-1]
+        return f"the display cannot open an OpenGL window ({last})"
+    return None
+
+
+def _unreachable_display() -> str | None:
+    """Why neither X11 nor Wayland answers, or None if one does."""
+    x11, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
+    if not x11 and not wayland:
+        return "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)"
+    if x11 and _x11_answers(x11):
+        return None
+    if wayland:
+        folder = Path(os.environ.get("XDG_RUNTIME_DIR", "/"))
+        if _connects(socket.AF_UNIX, str(folder / wayland)):
+            return None
+    named = " and ".join(
+        f"{name}={value}"
+        for name, value in (("DISPLAY", x11), ("WAYLAND_DISPLAY", wayland))
+        if value
+    )
+    return f"the display does not answer ({named})"
+
+
+def _x11_answers(display: str) -> bool:
+    """Whether an X server accepts connections at ``[host]:number[.screen]``."""
+    host, _, rest = display.rpartition(":")
+    number = rest.split(".")[0]
+    if not number.isdigit():
+        return False
+    if host in ("", "unix"):
+        path = f"/tmp/.X11-unix/X{number}"
+        return any(_connects(socket.AF_UNIX, place) for place in (path, f"\0{path}"))
+    return _connects(socket.AF_INET, (host, 6000 + int(number)))
+
+
+def _connects(family: int, place: Any) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.settimeout(2.0)
+            sock.connect(place)
+    except OSError:
+        return False
+    return True
+
+
+def watch(session: Session) -> None:
+    """Show a session in a window until it is finished, or the window is closed.
+
+    Raises:
+        SandbotError: no window can be opened; the message says why.
+    """
+    problem = display_problem()
+    if problem:
+        raise SandbotError(f"no window: {problem}. Use --viewer web or --viewer video.")
+    import mujoco.viewer
+
+    task = session.env.task
+    stage = Stage(session.env.engine.model, task.robot, task.scene)
+    stage.update(*session.snapshot())
+    pressed: SimpleQueue[int] = SimpleQueue()  # keys arrive on the window's thread
+    viewer = mujoco.viewer.launch_passive(
+        stage.model,
+        stage.data,
+        key_callback=pressed.put,
+        show_left_ui=False,
+        show_right_ui=False,
+    )
+    try:
+        looking: Any = "unset"
+        while viewer.is_running() and not session.finished:
+            start = time.perf_counter()
+            if _obey(session, pressed):
+                looking = "unset"  # the window may have changed its camera by itself
+            session.advance(FRAME)
+            _draw(viewer, session, stage)
+            if looking != session.camera:
+                looking = session.camera
+                _look(viewer, stage, looking)
+            viewer.sync()
+            time.sleep(max(0.001, start + FRAME - time.perf_counter()))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        viewer.close()
+
+
+def _obey(session: Session, pressed: "SimpleQueue[int]") -> bool:
+    """Do what the keys say; returns whether one was ours."""
+    ours = False
+    while True:
+        try:
+            act = KEYS.get(pressed.get_nowait())
+        except Empty:
+            return ours
+        if act is not None:
+            act(session)
+            ours = True
+
+
+def _draw(viewer: Any, session: Session, stage: Stage) -> None:
+    """Hand over the state, the markers and the status; take the mouse's pull."""
+    import mujoco
+
+    from sims.markers import draw_markers
+
+    with viewer.lock():
+        stage.data.xfrc_applied[:] = 0.0
+        if viewer.perturb.active:
+            mujoco.mjv_applyPerturbForce(stage.model, stage.data, viewer.perturb)
+        session.drag(stage.pulls())
+        stage.update(*session.snapshot())
+        viewer.user_scn.ngeom = 0
+        draw_markers(viewer.user_scn, session.markers())
+    font, place = mujoco.mjtFontScale.mjFONTSCALE_150, mujoco.mjtGridPos
+    status = session.status().line().replace("  |  ", "\n")
+    viewer.set_texts(
+        [
+            (font, place.mjGRID_TOPLEFT, status, ""),
+            (font, place.mjGRID_BOTTOMLEFT, HELP, ""),
+        ]
+    )
+
+
+def _look(viewer: Any, stage: Stage, camera: str | None) -> None:
+    """Look through a camera of the scene, or freely from the default view."""
+    import mujoco
+
+    from sims.render import find_camera
+
+    view = find_camera(stage.model, camera)
+    with viewer.lock():
+        viewer.cam.type = view.type
+        viewer.cam.fixedcamid = view.fixedcamid
+        if view.type == mujoco.mjtCamera.mjCAMERA_FREE:
+            viewer.cam.lookat[:] = view.lookat
+            viewer.cam.distance = view.distance
+            viewer.cam.azimuth = view.azimuth
+            viewer.cam.elevation = view.elevation

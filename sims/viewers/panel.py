@@ -1,0 +1,268 @@
+"""The panel, the keys and the mouse of the web viewer.
+
+Runs on Studio's viewer thread and never touches the session: it shows the last
+:class:`StatusSnapshot` and sends :class:`CommandEvent` and Studio's own events.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+from mujoco.studio import (
+    messages,
+    plugin,
+    ux,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from mujoco.studio.app import inputs
+from mujoco.studio.dear_imgui import dear_imgui as imgui
+
+from sims.markers import marker_geoms
+from sims.task import Marker
+from sims.viewers.loop import Session
+from sims.viewers.pace import SPEEDS, speed_text
+from sims.viewers.status import Status
+
+KEYS = (
+    ("Space", "pause, play"),
+    ("Right, .", "single step"),
+    ("Backspace", "next episode"),
+    ("R", "same episode again"),
+    ("+ -", "speed"),
+    ("P", "push"),
+    ("[ ]", "environment"),
+    ("C", "camera"),
+    ("Ctrl + right drag", "pull a body (double-click it first)"),
+)
+_WIDTH = 330.0
+_GREEN = imgui.Vec4(0.13, 0.55, 0.27, 1.0)
+_BLUE = imgui.Vec4(0.22, 0.48, 0.82, 1.0)
+_RED = imgui.Vec4(0.80, 0.16, 0.14, 1.0)
+
+
+@dataclass(frozen=True)
+class StatusSnapshot(messages.Snapshot):
+    """From the session to the panel: what to show."""
+
+    status: Status
+    markers: tuple[Marker, ...]
+
+
+@dataclass(frozen=True)
+class CommandEvent(messages.Event):
+    """From the panel to the session: what to do with it."""
+
+    run: Callable[[Session], Any]
+
+
+class Panel(plugin.ViewerPlugin):
+    """See the module's top."""
+
+    def __init__(self, cameras: list[str]) -> None:
+        self.started = threading.Event()
+        """Set when the page is being served."""
+        self._cameras = cameras
+        self._last: StatusSnapshot | None = None
+        self._camera: str | None = None
+        self._ux = ux.UxState()
+        self._pulling = False
+
+    @messages.handler
+    def _on_viewer_init(self, event: plugin.ViewerInitEvent) -> None:
+        ux.setup_theme(ux.GuiTheme.LIGHT)
+        io = imgui.GetIO()  # else a browser that connects at once meets no font
+        io.BackendFlags = int(io.BackendFlags) | int(
+            imgui.BackendFlags.RendererHasTextures
+        )
+        self.started.set()
+
+    @messages.handler
+    def _on_post_model(self, event: messages.PostModelEvent) -> None:
+        self._look(self._camera)
+
+    @messages.handler
+    def _on_status(self, event: StatusSnapshot) -> bool:
+        if self._last is None or event.status.camera != self._camera:
+            self._look(event.status.camera)
+        self._last = event
+        return True
+
+    @messages.handler
+    def _on_update(self, event: messages.UpdateEvent) -> None:
+        viewer = self.viewer
+        inputs.handle_mouse_events(
+            viewer.model,
+            viewer.data,
+            viewer.camera,
+            viewer.vis_options,
+            viewer.perturb,
+            self._ux,
+            move_camera=viewer.client_camera is None,
+        )
+        self._pull()
+        if not imgui.GetIO().WantCaptureKeyboard:
+            self._keys()
+        if self._last is not None:
+            viewer.extra_geoms[:] = marker_geoms(self._last.markers)
+
+    @messages.handler
+    def _on_build_gui(self, event: messages.BuildGuiEvent) -> None:
+        if self._last is not None:
+            self._build_panel_gui(self._last.status)
+            self._build_line_gui(self._last.status)
+
+    def _do(self, run: Callable[[Session], Any]) -> None:
+        self.viewer.send_to_sim(CommandEvent(run))
+
+    def _look(self, camera: str | None) -> None:
+        """Look through a camera of the scene, or freely from the default view."""
+        self._camera = camera
+        viewer = self.viewer
+        if camera in self._cameras:
+            index = self._cameras.index(camera)
+        else:
+            index = ux.TUMBLE_CAMERA_IDX
+            mujoco.mjv_defaultFreeCamera(viewer.model, viewer.camera)
+        self._ux.camera_index = ux.set_camera(viewer.model, viewer.camera, index)
+        viewer.camera_index = self._ux.camera_index
+
+    def _pull(self) -> None:
+        """Send a drag of the mouse as wrenches on bodies, for the session to apply."""
+        viewer = self.viewer
+        pulling = bool(viewer.perturb.active) and viewer.perturb.select > 0
+        if pulling or self._pulling:
+            viewer.data.xfrc_applied[:] = 0.0
+            if pulling:
+                mujoco.mjv_applyPerturbForce(viewer.model, viewer.data, viewer.perturb)
+            viewer.send_to_sim(
+                messages.PerturbSnapshot(
+                    state=np.array(viewer.data.xfrc_applied).ravel(),
+                    state_sig=int(mujoco.mjtState.mjSTATE_XFRC_APPLIED),
+                )
+            )
+        self._pulling = pulling
+
+    def _keys(self) -> None:
+        pressed, key = imgui.IsKeyChordPressed, imgui.Key
+        if pressed(key.Space):
+            self._do(Session.toggle)
+        if pressed(key.RightArrow) or pressed(key.Period):
+            self.viewer.send_to_sim(messages.SingleStepEvent())
+        if pressed(key.Backspace):
+            self.viewer.send_to_sim(messages.ResetEvent())
+        if pressed(key.R):
+            self._do(Session.repeat)
+        if pressed(key.Equal) or pressed(int(key.Equal) | int(key.Shift)):
+            self._do(Session.faster)
+        if pressed(key.Minus):
+            self._do(lambda session: session.faster(-1))
+        if pressed(key.P):
+            self._do(Session.push)
+        if pressed(key.LeftBracket):
+            self._do(lambda session: session.show(session.shown - 1))
+        if pressed(key.RightBracket):
+            self._do(lambda session: session.show(session.shown + 1))
+        if pressed(key.C):
+            self._do(Session.next_camera)
+
+    def _build_panel_gui(self, status: Status) -> None:
+        imgui.SetNextWindowPos(imgui.Vec2(16, 16), int(imgui.Cond.FirstUseEver))
+        imgui.SetNextWindowSize(imgui.Vec2(_WIDTH, 0), int(imgui.Cond.FirstUseEver))
+        flags = imgui.WindowFlags
+        imgui.Begin("panel", flags=int(flags.AlwaysAutoResize) | int(flags.NoTitleBar))
+        imgui.PushItemWidth(_WIDTH - 110)
+        imgui.SeparatorText(f"sandbot: {status.task}")
+        imgui.TextUnformatted(f"policy {status.policy}, engine {status.engine}")
+        imgui.Spacing()
+        self._build_buttons_gui(status)
+        self._build_choices_gui(status)
+        self._build_episode_gui(status)
+        if status.error:
+            imgui.Separator()
+            imgui.PushStyleColor(imgui.Col.Text, _RED)
+            imgui.TextWrapped(status.error)
+            imgui.PopStyleColor()
+        if imgui.TreeNode("Keys"):
+            for keys, does in KEYS:
+                imgui.TextUnformatted(f"{keys:<18} {does}")
+            imgui.TreePop()
+        imgui.PopItemWidth()
+        imgui.End()
+
+    def _build_buttons_gui(self, status: Status) -> None:
+        if imgui.Button(f"{'Play' if status.paused else 'Pause'}###play"):
+            self._do(Session.toggle)
+        imgui.SameLine()
+        if imgui.Button("Step"):
+            self.viewer.send_to_sim(messages.SingleStepEvent())
+        imgui.SameLine()
+        if imgui.Button("Reset"):
+            self.viewer.send_to_sim(messages.ResetEvent())
+        imgui.SetItemTooltip("Next episode; the policy starts afresh (Backspace)")
+        imgui.SameLine()
+        if imgui.Button("Repeat"):
+            self._do(Session.repeat)
+        imgui.SetItemTooltip("The same episode again (R)")
+        imgui.SameLine()
+        if imgui.Button("Push"):
+            self._do(Session.push)
+        imgui.SetItemTooltip("A short push in a new direction (P)")
+
+    def _build_choices_gui(self, status: Status) -> None:
+        index = SPEEDS.index(status.speed)
+        moved, index = imgui.SliderInt(
+            "speed", index, 0, len(SPEEDS) - 1, speed_text(status.speed)
+        )
+        if moved:
+            self._do(lambda session: session.set_speed(SPEEDS[index]))
+        views: list[str | None] = [None, *self._cameras]
+        names = [view or "free" for view in views]
+        chosen, camera = imgui.Combo("camera", views.index(status.camera), names)
+        if chosen:
+            self._do(lambda session: session.look(views[camera]))
+        if status.num_envs > 1:
+            moved, env = imgui.SliderInt(
+                "environment", status.env + 1, 1, status.num_envs
+            )
+            if moved:
+                self._do(lambda session: session.show(env - 1))
+
+    def _build_episode_gui(self, status: Status) -> None:
+        colour = _GREEN if status.success else _BLUE
+        imgui.PushStyleColor(imgui.Col.PlotHistogram, colour)
+        imgui.ProgressBar(
+            min(status.time / status.length, 1.0),
+            imgui.Vec2(_WIDTH - 110, 0),
+            f"{status.time:.2f} / {status.length:g} s",
+        )
+        imgui.PopStyleColor()
+        imgui.SameLine()
+        imgui.TextUnformatted("episode")
+        if status.paused:
+            imgui.TextUnformatted("paused")
+        else:
+            imgui.TextUnformatted(
+                f"{status.achieved:.2f} x real time (target {speed_text(status.speed)})"
+            )
+        if status.success is not None:
+            if status.success:
+                imgui.TextColored(_GREEN, "success")
+            else:
+                imgui.TextUnformatted("failed" if status.ended else "not solved yet")
+            imgui.SameLine()
+            imgui.TextDisabled(
+                f"({status.successes} of {status.episodes} episodes succeeded)"
+            )
+
+    def _build_line_gui(self, status: Status) -> None:
+        """The status line, along the lower edge of the page."""
+        size = imgui.GetIO().DisplaySize
+        flags = imgui.WindowFlags
+        imgui.SetNextWindowPos(imgui.Vec2(0, size.y), 0, imgui.Vec2(0, 1))
+        imgui.SetNextWindowSize(imgui.Vec2(size.x, 0))
+        imgui.SetNextWindowBgAlpha(0.6)
+        imgui.Begin("##line", flags=int(flags.NoDecoration) | int(flags.NoInputs))
+        imgui.TextUnformatted(status.line())
+        imgui.End()

@@ -1,0 +1,107 @@
+"""Wrenches that a person puts on the shown robot: short pushes and drags."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sims.task import Marker
+
+if TYPE_CHECKING:
+    from sims.env import Env
+
+_COLOUR = (0.93, 0.20, 0.16, 0.95)
+_LENGTH = 0.25
+"""Of the arrow that shows a push [m]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushing:
+    """How hard the push button pushes."""
+
+    force: float = 40.0
+    """Size of the force [N]; its direction lies in the x-z plane, anew each time."""
+    seconds: float = 0.15
+    """How long it acts [s of simulated time]."""
+
+
+class Pushes:
+    """The wrenches in force, by body, and until when."""
+
+    def __init__(self, env: "Env", config: Pushing) -> None:
+        """Nothing is pushed yet."""
+        self._env, self._config = env, config
+        self._directions = np.random.default_rng(0)
+        self._wrenches: dict[str, tuple[np.ndarray, int | None]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether a body is being pushed."""
+        return any(wrench.any() for wrench, _ in self._wrenches.values())
+
+    def clear(self) -> None:
+        """Forget all; for after a reset, which takes the wrenches off the bodies."""
+        self._wrenches.clear()
+
+    def push(self, ticks: int, body: str | None, force: np.ndarray | None) -> None:
+        """Push for :class:`Pushing`'s time, from tick ``ticks`` on.
+
+        Args:
+            ticks: now.
+            body: whose centre of mass is pushed; None: the one that bears the tip.
+            force: (3,) [N], world axes; None: the configured size, in a new direction.
+        """
+        if force is None:
+            angle = self._directions.uniform(0, 2 * np.pi)
+            direction = np.array([np.cos(angle), 0.0, np.sin(angle)])
+            force = self._config.force * direction
+        wrench = np.concatenate([force, np.zeros(3)])
+        lasts = max(1, round(self._config.seconds / self._env.control_dt))
+        self._wrenches[body or self._tip_body()] = (wrench, ticks + lasts)
+
+    def drag(self, ticks: int, wrenches: dict[str, np.ndarray]) -> None:
+        """Pull bodies until called again.
+
+        Args:
+            ticks: now.
+            wrenches: by body, (6,): force [N], torque [N m]; empty: let go.
+        """
+        for body, (_, until) in self._wrenches.items():
+            if until is None:
+                self._wrenches[body] = (np.zeros(6), ticks)
+        self._wrenches |= {body: (w, None) for body, w in wrenches.items()}
+
+    def apply(self, ticks: int, shown: int) -> None:
+        """Hand the wrenches of tick ``ticks`` to the engine, for one environment."""
+        for body, (wrench, until) in list(self._wrenches.items()):
+            full = np.zeros((self._env.num_envs, 6))
+            where = np.ones(self._env.num_envs, bool)
+            if until is not None and ticks >= until:
+                del self._wrenches[body]
+            else:
+                full[shown] = wrench
+                where = np.arange(self._env.num_envs) == shown
+            self._env.engine.apply_wrench(body, full, where)
+
+    def markers(self, shown: int) -> list[Marker]:
+        """An arrow for each push, its head at the body."""
+        arrows = []
+        for body, (wrench, _) in self._wrenches.items():
+            force = wrench[:3]
+            size = float(np.linalg.norm(force))
+            if size > 1e-6:
+                head = np.asarray(self._env.engine.pose(body)[0])[shown]
+                ends = np.stack([head - force / size * _LENGTH, head])
+                arrow = Marker(kind="arrow", points=ends, size=0.014, rgba=_COLOUR)
+                arrows.append(arrow)
+        return arrows
+
+    def _tip_body(self) -> str:
+        """The body that bears the robot's tip, else the last one that moves."""
+        from assets import ROBOTS
+
+        model = self._env.engine.model
+        robot = ROBOTS.get(self._env.task.robot)
+        if robot is not None:
+            site = model.site(robot().tip)
+            return model.body(int(site.bodyid[0])).name
+        return model.body(int(model.jnt_bodyid[-1])).name

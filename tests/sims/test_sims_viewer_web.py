@@ -1,0 +1,120 @@
+"""The web viewer, in a real browser that a person could have opened."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from assets import SandbotError, UsageError
+from sims import make_env
+from sims.viewers.loop import Session
+from sims.viewers.web import HOST, banner, bind, watch
+from tests.sims.viewer_browser import Browser, wait_for
+from tests.sims.viewer_fakes import Swing
+from tests.sims.viewer_server import Server
+
+
+def listening_addresses(pid):
+    """(address, port) in hexadecimal of each socket on which a process listens."""
+    inodes = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        name = os.readlink(link)
+        if name.startswith("socket:["):
+            inodes.add(name[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                address, port = fields[1].split(":")
+                found.add((address, int(port, 16)))
+    return found
+
+
+def test_only_this_machine_can_connect():
+    with Server() as server:
+        found = listening_addresses(server.pid)
+        assert server.port in {port for _, port in found}
+        assert {address for address, _ in found} == {"0100007F"}, "not 127.0.0.1"
+        assert server.notes == banner(server.port)
+        assert f"ssh -L {server.port}:127.0.0.1:{server.port} " in server.notes[1]
+
+
+def test_a_port_in_use_is_one_clear_error():
+    env = make_env("arm-reach")
+    session = Session(env, Swing(env))
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SandbotError, match=rf"port {port}: Address already in use"):
+            watch(session, port=port)
+    with pytest.raises(UsageError, match=r"1\.\.65535, got 70000"):
+        watch(session, port=70000)
+    with bind(None) as first, bind(0) as second:
+        assert first.getsockname()[1] != second.getsockname()[1]
+        assert first.getsockname()[0] == second.getsockname()[0] == HOST
+    env.close()
+
+
+def test_a_person_watches_pauses_resets_and_sees_an_error(tmp_path):
+    """Judged by the joint angles in the engine, never by pixels."""
+    with Server() as server, Browser(tmp_path / "profile") as browser:
+
+        def moves():
+            start = server.qpos
+            time.sleep(0.4)
+            return server.qpos != start
+
+        assert moves(), "the arm does not move before the page is open"
+        browser.open(f"http://localhost:{server.port}/")
+        wait_for(
+            lambda: browser.evaluate("!!document.querySelector('canvas')"), 30, "page"
+        )
+        press(browser, ("p", "KeyP", 80), lambda: server.pushing)
+        assert moves(), "the arm does not move"
+
+        press(browser, (" ", "Space", 32), lambda: server.paused)
+        time.sleep(0.1)
+        assert not moves(), "pause does not stop the arm"
+        assert server.time > 0.0
+
+        resets = server.resets
+        press(browser, BACKSPACE, lambda: server.resets > resets)
+        assert server.time == 0.0 and server.paused
+
+        steps = server.steps
+        press(browser, ("ArrowRight", "ArrowRight", 39), lambda: server.steps > steps)
+        assert server.steps == steps + 1 and server.paused
+        press(browser, ("]", "BracketRight", 221), lambda: server.shown == 1)
+        press(browser, ("-", "Minus", 189), lambda: server.speed == 0.5)
+        press(browser, ("c", "KeyC", 67), lambda: server.camera == "side")
+
+        server.tell("fail")
+        press(browser, (" ", "Space", 32), lambda: server.error)
+        assert server.paused and server.error == "ValueError: told to fail"
+        wait_for(lambda: len(server.notes) > 2, 10, "the message")
+        assert server.notes[2] == "paused: ValueError: told to fail"
+        assert not moves()
+
+        server.tell("heal")
+        press(browser, (" ", "Space", 32), lambda: not server.paused)
+        assert server.error is None and moves()
+
+
+BACKSPACE = ("Backspace", "Backspace", 8)
+
+
+def press(browser, key, done, seconds=40):
+    """Press a key, again if the page has not listened yet, until it shows."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        browser.press(*key)
+        try:
+            wait_for(done, 5, key[1])
+            return
+        except TimeoutError:
+            continue
+    raise TimeoutError(f"pressing {key[1]} for {seconds} s did nothing")
