@@ -1,0 +1,396 @@
+"""Behaviour cloning: regress the demonstrator's action on its observation.
+
+Pomerleau (1989), "ALVINN". The network sees normalised observations and predicts
+normalised actions; the loss is their mean squared error,
+
+    L = mean |f(normalise(o)) - normalise(a)|^2.
+
+Two networks: a perceptron, for demonstrators that are a function of the observation,
+and an LSTM, which can make up for what the observation lacks (velocities, say) from
+what it saw before. It learns from windows of episodes (:class:`ml.samples.Windows`).
+
+At run time both act in fixed tiles (:mod:`ml.tiles`): an environment's actions are the
+same bits however many environments there are beside it.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from assets.errors import UsageError, unknown
+from ml.checkpoint import damaged, load_weights, read_config, write_checkpoint
+from ml.lerobot import Demonstrations, read_dataset
+from ml.lerobot.layout import ACTION, OBSERVATION
+from ml.model_card import model_card
+from ml.networks import NETWORKS
+from ml.normalizer import Normalizer
+from ml.provenance import command, commit, versions
+from ml.samples import Batch, Frames, Samples, Windows, split_episodes
+from ml.spec import ArraySpec
+from ml.tiles import run_tiled
+from ml.training import Trainer, TrainingResult
+from ml.training_setup import TrainingConfig, open_run, reproducible
+
+if TYPE_CHECKING:
+    from sims.arrays import Array, Mask, Obs
+    from sims.task import Task
+
+KIND = "bc"
+GROUP = "state"
+"""Group of the observation that it reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BCConfig:
+    """What is learned from the demonstrations, and how."""
+
+    network: Literal["mlp", "lstm"] = "mlp"
+    """Perceptron, or LSTM for history."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Width of each hidden layer; of an LSTM all the same."""
+    drop: tuple[str, ...] = ()
+    """Elements of the observation to leave out, by the start of their names."""
+    normalize: Literal["mean_std", "min_max"] = "mean_std"
+    """How observations and actions are normalised."""
+    window: int = 64
+    """Frames over which an LSTM is trained."""
+    burn_in: int = 8
+    """Frames of a window inside an episode that an LSTM only listens to."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """The training loop's."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no network."""
+        if self.network not in NETWORKS:
+            raise unknown("network", self.network, NETWORKS)
+        if not self.hidden or min(self.hidden) < 1:
+            raise UsageError(f"hidden layers are at least 1 wide, got {self.hidden}")
+        if self.network == "lstm" and len(set(self.hidden)) > 1:
+            raise UsageError(f"an LSTM's layers are of one width, got {self.hidden}")
+        if not 0 <= self.burn_in < self.window:
+            raise UsageError(
+                f"burn_in lies in 0 to window - 1 ({self.window - 1}), "
+                f"got {self.burn_in}"
+            )
+
+
+class BCNet(nn.Module):
+    """Normaliser and network."""
+
+    def __init__(self, inputs: int, outputs: int, config: BCConfig) -> None:
+        """Build with random weights, the normaliser not yet fitted."""
+        super().__init__()
+        sizes = {OBSERVATION: inputs, ACTION: outputs}
+        self.normalizer = Normalizer(sizes, config.normalize)
+        self.network = NETWORKS[config.network](inputs, outputs, config.hidden)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Normalised actions: (..., inputs) -> (..., outputs)."""
+        return self.network(self.normalizer.normalize(OBSERVATION, observation))
+
+    def step(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions (rows, outputs) in their units, and the next memory."""
+        x = self.normalizer.normalize(OBSERVATION, observation)
+        y, memory = self.network.step(x, memory)
+        return self.normalizer.unnormalize(ACTION, y), memory
+
+
+def bc_loss(model: nn.Module, batch: Batch) -> Tensor:
+    """Mean squared error of normalised actions, over the frames that count."""
+    assert isinstance(model, BCNet)
+    targets = model.normalizer.normalize(ACTION, batch["targets"])
+    error = (model(batch["inputs"]) - targets).square().mean(-1)
+    if "counts" not in batch:
+        return error.mean()
+    return (error * batch["counts"]).sum() / batch["counts"].sum()
+
+
+class BCPolicy:
+    """A trained network as a :class:`sims.policy.Policy`."""
+
+    def __init__(
+        self,
+        net: BCNet,
+        columns: np.ndarray,
+        *,
+        obs_spec: ArraySpec,
+        action_spec: ArraySpec,
+        control_dt: float,
+        num_envs: int,
+    ) -> None:
+        """Ready to act, with an empty memory.
+
+        Args:
+            net: trained.
+            columns: which elements of the observation it reads.
+            obs_spec: of the whole group.
+            action_spec: actions are clipped to its limits.
+            control_dt: time between two actions [s].
+            num_envs: how many environments.
+        """
+        self.obs_spec = {GROUP: obs_spec}
+        self.action_spec = action_spec
+        self.control_dt = control_dt
+        self._net = net.eval()
+        self._columns = columns
+        self._low, self._high = action_spec.limits()
+        self._memory = net.network.memory(num_envs)
+
+    def reset(self, where: "Mask | None" = None) -> None:
+        """Forget the past of these environments, or of all."""
+        if where is None:
+            self._memory = torch.zeros_like(self._memory)
+        else:
+            gone = torch.from_numpy(np.asarray(where, bool))
+            self._memory = self._memory.clone()
+            self._memory[gone] = 0.0
+
+    def act(self, obs: "Obs") -> "Array":
+        """(num_envs, action_dim) float32, within the limits."""
+        seen = np.asarray(obs[GROUP], np.float32)[:, self._columns]
+        action, self._memory = run_tiled(
+            self._net.step, torch.from_numpy(seen), self._memory
+        )
+        return np.clip(action.numpy(), self._low, self._high)
+
+
+def train(
+    *,
+    data: Path,
+    task: str,
+    out: Path,
+    config: BCConfig | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool | None = None,
+) -> TrainingResult:
+    """Clone the demonstrations of a dataset into a checkpoint.
+
+    Args:
+        data: folder of the dataset.
+        task: name of the task; the dataset must be of it.
+        out: folder of the run, which becomes the checkpoint.
+        config: what and how; None: the defaults.
+        resume: go on where a training in ``out`` was interrupted, to the same bits.
+        overwrite: whether a training in ``out`` makes way.
+        progress: whether to draw a progress bar; None: on a terminal.
+
+    Raises:
+        UsageError: ``out`` exists, or nothing to resume, or data of another task.
+        SandbotError: damaged data, a loss that is not finite, a folder that cannot be
+            written.
+    """
+    from sims import make_task
+
+    config = config or BCConfig()
+    chosen = make_task(task)
+    dataset = read_dataset(Path(data))
+    _check_data(dataset, chosen)
+    kept = chosen.obs_spec[GROUP].without(config.drop)
+    _check_drop(chosen.obs_spec[GROUP], config.drop)
+    identity = {
+        "policy": KIND,
+        "task": chosen.name,
+        "inputs": list(kept.names),
+        "network": {k: v for k, v in asdict(config).items() if k != "training"},
+        "dataset_sha256": dataset.sha256(),
+    }
+    open_run(out, resume=resume, overwrite=overwrite)
+    with reproducible(config.training):
+        trainer = _trainer(dataset, chosen, config, out, identity)
+        complete = trainer.finished and (out / "config.json").is_file()
+        result = _run_with_bar(trainer, progress)
+    if not complete:
+        about = {**identity, **_about(dataset, chosen, config, result)}
+        write_checkpoint(
+            out, config=about, weights=result.weights, card=_card(about, result)
+        )
+    return result
+
+
+def load(folder: Path, task: "Task", num_envs: int) -> BCPolicy:
+    """A policy from a checkpoint.
+
+    Args:
+        folder: the checkpoint.
+        task: that it will act in; the one it was trained for.
+        num_envs: in how many environments.
+
+    Raises:
+        UsageError: no checkpoint, or one for another task.
+        SandbotError: the checkpoint is damaged.
+    """
+    folder = Path(folder)
+    about = read_config(folder, KIND)
+    trained_for = about.get("task")
+    if trained_for != task.name:
+        raise UsageError(
+            f"checkpoint {folder} is for task {trained_for!r}, not for {task.name!r}: "
+            f"train one for {task.name!r}, or choose task {trained_for!r}"
+        )
+    try:
+        config = _config_from(about["network"])
+        obs_spec = ArraySpec.from_dict(about["obs_spec"])
+        action_spec = ArraySpec.from_dict(about["action_spec"])
+        control_dt = float(about["control_dt"])
+        net = BCNet(len(about["inputs"]), action_spec.size, config)
+        columns = np.array([obs_spec.names.index(name) for name in about["inputs"]])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(folder, f"config.json does not make sense ({error!r})") from error
+    load_weights(folder, about, net)
+    if obs_spec.names != task.obs_spec[GROUP].names:
+        raise UsageError(
+            f"checkpoint {folder} observes {', '.join(obs_spec.names)}; "
+            f"{task.name!r} now has {', '.join(task.obs_spec[GROUP].names)}: train anew"
+        )
+    return BCPolicy(
+        net,
+        columns,
+        obs_spec=obs_spec,
+        action_spec=action_spec,
+        control_dt=control_dt,
+        num_envs=num_envs,
+    )
+
+
+def _check_data(dataset: Demonstrations, task: "Task") -> None:
+    """See that a dataset is of a task: by its note, else by the names of its arrays."""
+    noted = dataset.about.get("task", task.name)
+    if noted != task.name:
+        raise UsageError(
+            f"dataset {dataset.folder} is of task {noted!r}, not of {task.name!r}: "
+            f"collect one of {task.name!r}, or train for {noted!r}"
+        )
+    for key, spec in ((OBSERVATION, task.obs_spec[GROUP]), (ACTION, task.action_spec)):
+        if dataset.names(key) != spec.names:
+            raise UsageError(
+                f"{key!r} of {dataset.folder} is {', '.join(dataset.names(key))}; "
+                f"task {task.name!r} has {', '.join(spec.names)}"
+            )
+
+
+def _check_drop(spec: ArraySpec, drop: tuple[str, ...]) -> None:
+    for prefix in drop:
+        if not len(spec.columns((prefix,))):
+            raise unknown("element of the observation to drop", prefix, spec.names)
+    if not spec.without(drop).size:
+        raise UsageError(f"nothing of the observation is left after dropping {drop}")
+
+
+def _trainer(
+    dataset: Demonstrations,
+    task: "Task",
+    config: BCConfig,
+    out: Path,
+    identity: dict[str, Any],
+) -> Trainer:
+    """Network, normaliser and samples, all functions of the data and the seed."""
+    training = config.training
+    spec = task.obs_spec[GROUP]
+    columns = [spec.names.index(name) for name in spec.without(config.drop).names]
+    inputs = dataset.vectors(OBSERVATION)[:, columns]
+    targets = dataset.vectors(ACTION)
+    lengths = dataset.bounds[:, 1] - dataset.bounds[:, 0]
+    parts: list[Samples] = []
+    net = BCNet(inputs.shape[1], targets.shape[1], config)
+    split = split_episodes(len(lengths), training.validation_fraction, training.seed)
+    for index, episodes in enumerate(split):
+        rows = np.concatenate([np.arange(*dataset.bounds[e]) for e in episodes])
+        x, y = inputs[rows], targets[rows]
+        if index == 0:
+            net.normalizer.fit({OBSERVATION: x, ACTION: y})
+        if config.network == "mlp":
+            parts.append(Frames(x, y))
+        else:
+            size, skip = config.window, config.burn_in
+            windows = Windows(x, y, lengths[episodes], window=size, burn_in=skip)
+            parts.append(windows)
+    batch = training.batch_size
+    if config.network == "lstm":
+        batch = max(1, batch // config.window)
+    return Trainer(
+        net,
+        bc_loss,
+        *parts,
+        folder=out,
+        config=training,
+        batch=batch,
+        identity=identity,
+    )
+
+
+def _run_with_bar(trainer: Trainer, progress: bool | None) -> TrainingResult:
+    from tqdm import tqdm
+
+    with tqdm(
+        total=trainer.config.steps,
+        initial=trainer.step,
+        desc="train bc",
+        unit="step",
+        delay=2,
+        disable=None if progress is None else not progress,
+    ) as bar:
+
+        def tell(step: int, best: float) -> None:
+            bar.update(step - bar.n)
+            bar.set_postfix(validation=f"{best:.2e}", refresh=False)
+
+        return trainer.run(tell)
+
+
+def _about(
+    dataset: Demonstrations, task: "Task", config: BCConfig, result: TrainingResult
+) -> dict[str, Any]:
+    """The rest of ``config.json``."""
+    return {
+        "robot": task.robot,
+        "obs_spec": task.obs_spec[GROUP].to_dict(),
+        "action_spec": task.action_spec.to_dict(),
+        "control_dt": dataset.control_dt,
+        "training": asdict(config.training),
+        "dataset": dataset.folder.as_posix(),
+        "dataset_episodes": len(dataset.episodes),
+        "dataset_command": dataset.about.get("command"),
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "validation_loss": result.validation_loss,
+        "seconds": round(result.seconds, 1),
+        "command": command(),
+        "commit": commit(),
+        "versions": versions(),
+    }
+
+
+def _config_from(network: dict[str, Any]) -> BCConfig:
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in network.items()
+    }
+    return BCConfig(**values)
+
+
+def _card(about: dict[str, Any], result: TrainingResult) -> str:
+    network = about["network"]
+    facts = {
+        "task": about["task"],
+        "robot": about["robot"],
+        "network": f"{network['network']} {'x'.join(map(str, network['hidden']))}",
+        "reads": ", ".join(about["inputs"]),
+        "data": f"{about['dataset']}, {about['dataset_episodes']} episodes",
+        "data, SHA-256": about["dataset_sha256"],
+        "seed": about["training"]["seed"],
+        "steps": f"{result.steps}, best at {result.best_step}",
+        "validation loss": result.validation_loss,
+        "training time": f"{result.seconds:.0f} s",
+        "commit": about["commit"],
+        "versions": ", ".join(f"{k} {v}" for k, v in about["versions"].items()),
+    }
+    summary = (
+        f"Behaviour cloning of demonstrations of `{about['task']}`. The loss is the "
+        f"mean squared error of normalised actions on held-out episodes; it does not "
+        f"tell how often the task is solved: evaluate."
+    )
+    return model_card(f"bc on {about['task']}", summary, facts, about["command"])

@@ -1,0 +1,255 @@
+"""Record demonstrations: a policy acts in an environment, and a dataset remembers.
+
+A clone that leaves the demonstrator's path finds nothing in the data that leads back,
+and its errors grow with the square of the time (Ross and Bagnell 2010). DART (Laskey et
+al. 2017, "Noise injection for robust imitation learning") lets the demonstrator itself
+err: the executed action is disturbed, the recorded one is what the demonstrator wanted
+there. So the data hold recoveries, at no cost but noise.
+
+The identities of recorded episodes begin at :data:`FIRST_ID`, far from those of
+evaluations (0, 1, 2 ...): with whatever seed, nothing is tested on what it was shown.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assets.errors import SandbotError, UsageError
+
+if TYPE_CHECKING:
+    from ml.lerobot import DatasetWriter
+    from sims.env import Env
+    from sims.policy import Policy
+
+FIRST_ID = 1_000_000
+"""Identity of the first recorded episode."""
+NOISE = 0.02
+"""Default standard deviation of the disturbance, as a fraction of the actions' limits;
+chosen by ``benchmarks/bc.py --noise``."""
+CORRELATION = 0.9
+"""Of the disturbance from one step to the next: white noise would average out in the
+arm's inertia before it has moved anything."""
+ATTEMPTS = 5
+"""Give up after this many attempts per wanted episode."""
+
+Progress = Callable[[int, int], object]
+"""(episodes kept, attempts), after each batch of episodes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectSummary:
+    """What was recorded."""
+
+    folder: Path
+    """Of the dataset."""
+    episodes: int
+    """In the dataset."""
+    frames: int
+    """In the dataset."""
+    attempts: int
+    """Episodes that were run to get them."""
+    successes: int
+    """Of the attempts."""
+    seconds: float
+    """Wall-clock time [s]."""
+
+    @property
+    def success_rate(self) -> float:
+        """Of the demonstrator, disturbed as it was."""
+        return self.successes / self.attempts
+
+
+def collect(
+    task: str,
+    policy: str,
+    *,
+    episodes: int,
+    out: Path,
+    engine: str = "mujoco",
+    num_envs: int = 50,
+    randomize: str = "none",
+    seed: int = 0,
+    noise: float = NOISE,
+    keep_failures: bool = False,
+    overwrite: bool = False,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> CollectSummary:
+    """Record episodes of a policy as a LeRobot dataset.
+
+    Which episodes are in it does not depend on ``num_envs``: those with the lowest
+    identities that succeeded.
+
+    Args:
+        task: name of the task.
+        policy: a policy's name, or a checkpoint's folder.
+        episodes: how many to keep.
+        out: the dataset's folder; whole or absent.
+        engine: name of the engine.
+        num_envs: how many at a time.
+        randomize: profile of the randomisation.
+        seed: of all draws, the disturbance included.
+        noise: standard deviation of the disturbance of the executed action, as a
+            fraction of its limits; 0: none.
+        keep_failures: whether to keep episodes that did not succeed.
+        overwrite: whether an existing dataset makes way.
+        threads: of the engine; 0: one per core.
+        progress: told how far it is.
+
+    Raises:
+        UsageError: a name or number that is not allowed, or ``out`` exists.
+        SandbotError: the policy fails too often, or ``out`` cannot be written.
+    """
+    from ml.lerobot import DatasetWriter
+    from ml.provenance import command, commit, versions
+    from policies import make_policy
+    from sims import make_env, make_task
+
+    if episodes < 1:
+        raise UsageError(f"episodes must be at least 1, got {episodes}")
+    if not 0 <= noise <= 1:
+        raise UsageError(f"noise is a fraction of the limits, 0 to 1, got {noise:g}")
+    chosen = make_task(task)
+    env = make_env(
+        chosen,
+        engine=engine,
+        num_envs=min(num_envs, episodes),
+        randomize=randomize,
+        seed=seed,
+        threads=threads,
+    )
+    about: dict[str, Any] = {
+        "task": task,
+        "policy": str(policy),
+        "engine": engine,
+        "randomize": randomize,
+        "seed": seed,
+        "noise": noise,
+        "command": command(),
+        "commit": commit(),
+        "versions": versions(),
+    }
+    try:
+        demonstrator = make_policy(policy, chosen, env.num_envs, seed=seed)
+        writer = DatasetWriter(
+            out,
+            observation=chosen.obs_spec["state"],
+            action=chosen.action_spec,
+            control_dt=env.control_dt,
+            instruction=chosen.description,
+            robot=chosen.robot,
+            about=about,
+            overwrite=overwrite,
+        )
+        recorder = _Recorder(env, demonstrator, noise, keep_failures, seed)
+        with writer:
+            summary = recorder.fill(writer, episodes, progress)
+            about |= {"attempts": summary.attempts, "successes": summary.successes}
+    finally:
+        env.close()
+    return summary
+
+
+class _Recorder:
+    """Runs batches of episodes until enough were worth keeping."""
+
+    def __init__(
+        self,
+        env: "Env",
+        policy: "Policy",
+        noise: float,
+        keep_failures: bool,
+        seed: int,
+    ) -> None:
+        self.env, self.policy = env, policy
+        self.noise, self.keep_failures, self.seed = noise, keep_failures, seed
+        self.low, self.high = env.action_spec.limits()
+        if noise and not np.isfinite(self.high - self.low).all():
+            raise UsageError("noise is a fraction of the action's limits: it has none")
+
+    def fill(
+        self, writer: "DatasetWriter", episodes: int, progress: Progress | None
+    ) -> CollectSummary:
+        """Record, and stop at the attempt that completes the dataset."""
+        began = time.perf_counter()
+        attempts = successes = frames = 0
+        while writer.episodes < episodes:
+            if attempts >= ATTEMPTS * episodes:
+                raise SandbotError(
+                    f"only {successes} of {attempts} episodes succeeded, and "
+                    f"{episodes} are wanted: take another policy or less noise, or "
+                    f"keep failures"
+                )
+            ids = FIRST_ID + attempts + np.arange(self.env.num_envs)
+            for identity, episode in zip(ids, self._run(ids), strict=True):
+                success = bool(episode["success"][-1]) and not episode.pop("diverged")
+                attempts += 1
+                successes += success
+                if success or self.keep_failures:
+                    writer.add_episode(
+                        **episode, seed=self.seed, identity=int(identity)
+                    )
+                    frames += len(episode["reward"])
+                if writer.episodes == episodes:
+                    break
+            if progress is not None:
+                progress(writer.episodes, attempts)
+        return CollectSummary(
+            folder=writer.folder,
+            episodes=episodes,
+            frames=frames,
+            attempts=attempts,
+            successes=successes,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _run(self, ids: np.ndarray) -> list[dict[str, Any]]:
+        """One episode of each identity."""
+        env = self.env
+        obs = env.reset(seed=self.seed, ids=ids)
+        self.policy.reset()
+        steps: list[dict[str, np.ndarray]] = []
+        running = np.ones(env.num_envs, bool)
+        lengths = np.zeros(env.num_envs, int)
+        diverged = np.zeros(env.num_envs, bool)
+        disturbance = self._noise(0)
+        while running.any():
+            wanted = np.clip(self.policy.act(obs), self.low, self.high)
+            seen = obs["state"].astype(np.float32)
+            obs, reward, terminated, truncated, info = env.step(wanted + disturbance)
+            if info["success"] is None:
+                raise UsageError(f"{env.task.name} measures no success: keep failures")
+            steps.append(
+                {
+                    "observation": seen,
+                    "action": wanted.astype(np.float32),
+                    "reward": np.array(reward, np.float32),
+                    "success": np.array(info["success"]),
+                }
+            )
+            lengths += running
+            diverged |= running & info["diverged"]
+            running &= ~(terminated | truncated)
+            disturbance = CORRELATION * disturbance + self._noise(len(steps))
+        whole = {key: np.stack([step[key] for step in steps], 1) for key in steps[0]}
+        return [
+            {key: values[i, : lengths[i]] for key, values in whole.items()}
+            | {"diverged": diverged[i]}
+            for i in range(env.num_envs)
+        ]
+
+    def _noise(self, step: int) -> np.ndarray:
+        """What is new in the disturbance at a step, (num_envs, action_dim).
+
+        An autoregressive process of order one; the first value has its final variance.
+        """
+        size = (self.high - self.low) / 2 * self.noise
+        if not self.noise:
+            return np.zeros((self.env.num_envs, len(size)))
+        share = 1.0 if step == 0 else np.sqrt(1 - CORRELATION**2)
+        counter = np.full(self.env.num_envs, step)
+        return share * size * self.env.draws.normal("dart", (len(size),), counter)
