@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from policies.collect import NOISE
 from sandbot.options import (
     Flag,
     Integer,
@@ -29,7 +30,7 @@ class Options(OneWorld, TaskOrEnv):
     """Environments side by side; the dataset does not depend on it."""
     out: PathName
     """Folder of the dataset; whole or absent."""
-    noise: Number = 0.1
+    noise: Number = NOISE
     """Disturbance of the executed action, as a fraction of its limits: the data then
     show how to come back (DART). 0: none."""
     keep_failures: Flag = False

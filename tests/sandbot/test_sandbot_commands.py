@@ -118,3 +118,24 @@ def test_eval_gives_the_same_figures_for_any_batch(
         assert main([*call.split(), size]) == 0
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1]
+
+
+def test_collect_train_resume_and_eval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, run = str(tmp_path / "data"), str(tmp_path / "bc")
+    collect = ["collect", "arm-reach", "--episodes", "3", "--noise", "0", "--out", data]
+    assert main(collect) == 0
+    assert "3 episodes, 1200 frames" in capsys.readouterr().out
+    train = ["train", "bc", "--data", data, "--task", "arm-reach", "--out", run]
+    short = ["--steps", "6", "--validate-every", "3", "--hidden", "8"]
+    assert main([*train, *short]) == 0
+    assert "6 steps" in capsys.readouterr().out
+    weights = (tmp_path / "bc" / "model.safetensors").read_bytes()
+    assert main([*train, *short, "--resume"]) == 0
+    assert (tmp_path / "bc" / "model.safetensors").read_bytes() == weights
+    capsys.readouterr()
+    assert main(["eval", "arm-reach", "--policy", run, "--episodes", "2"]) == 0
+    assert "| arm-reach | mujoco | none |" in (tmp_path / "bc/README.md").read_text()
+    call = ["play", "arm-reach", "--policy", run, "--viewer", "none", "--steps", "5"]
+    assert main(call) == 0
