@@ -98,12 +98,12 @@ def find_joints(model: "mujoco.MjModel", names: tuple[str, ...] | None) -> np.nd
     import mujoco
 
     known = [model.joint(j).name for j in range(model.njnt)]
-    if names is not None:
-        for name in names:
-            if name not in known:
-                raise unknown("joint", name, known)
-    ids = np.array(range(model.njnt) if names is None else map_ids(known, names), int)
-    single = (mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE)
+    for name in names or ():
+        if name not in known:
+            raise unknown("joint", name, known)
+    chosen = range(model.njnt) if names is None else [known.index(n) for n in names]
+    ids = np.array(chosen, int)
+    single = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
     for j in ids:
         if model.jnt_type[j] not in single:
             raise UsageError(
@@ -111,8 +111,3 @@ def find_joints(model: "mujoco.MjModel", names: tuple[str, ...] | None) -> np.nd
                 f"hinges and slides: name the joints of the arm"
             )
     return ids
-
-
-def map_ids(known: list[str], names: tuple[str, ...]) -> list[int]:
-    """Position of each name among the known ones."""
-    return [known.index(name) for name in names]

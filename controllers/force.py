@@ -2,11 +2,12 @@
 
     F = r + I - b v
 
-along the direction to press, v the tip's speed along it. r moves at a limited rate
-towards ``b * approach_speed`` while nothing is touched, so that the free tip moves at
-approach_speed (a guarded approach), and towards the set force once it is; then I
-integrates what is missing of the set force. All is one law, so touching and losing
-contact change the command at a limited rate and never by a jump.
+along the direction to press, v the tip's speed along it. While nothing is touched, r
+goes to ``b * approach_speed``, so that the free tip moves at approach_speed (a guarded
+approach); once something is, r rises to the set force at a limited rate, and I
+integrates what is missing of it. Touching changes nothing at once. Losing contact cuts
+r back to the approach's at once, since a tip that presses on nothing runs away; it is
+given back where the contact returns within ``release_time``, as in a bounce.
 
 The feed-forward r does most of the work and needs no force sensor; the slow integral
 takes out what the model gets wrong. It needs no stiffness of the wall, and its
@@ -29,11 +30,11 @@ class ForceGains:
 
     approach_speed: float = 0.2
     """Of the free tip [m/s]."""
-    damping: float = 25.0
+    damping: float = 10.0
     """b [N s/m]; times the control step it must stay below twice the tip's inertia."""
     force_rate: float = 40.0
-    """Largest change of r [N/s]."""
-    integral_gain: float = 6.0
+    """At which r rises [N/s]."""
+    integral_gain: float = 5.0
     """[1/s]"""
     integral_limit: float = 10.0
     """Largest I [N]."""
@@ -83,8 +84,11 @@ class ForceLoop:
         felt = force > g.touch
         self._unfelt = np.where(felt, 0.0, self._unfelt + dt)
         self.contact = felt | (self.contact & (self._unfelt < g.release_time - 1e-9))
-        goal = np.where(self.contact, target, g.damping * g.approach_speed)
+        guarded = g.damping * g.approach_speed
+        goal = np.where(self.contact, target, guarded)
         reference = self._reference.move(goal[:, None], g.force_rate, dt)[:, 0]
+        reference = np.where(felt, reference, np.minimum(reference, guarded))
+        self._reference.reset(~self.contact, reference[:, None])
         missing = np.where(self.contact, reference - force, -self.integral)
         grown = self.integral + g.integral_gain * dt * missing
         self.integral = np.clip(grown, -g.integral_limit, g.integral_limit)

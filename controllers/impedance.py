@@ -85,7 +85,7 @@ class TaskSpace:
     """c + g (..., n) [N m]"""
     drift: np.ndarray
     """Jd qd (..., m) [m/s^2]"""
-    max_inertia: float = 50.0
+    max_inertia: float = 10.0
     """The most that a direction weighs [kg]. Near a singularity the tip cannot be moved
     in some direction, as if it weighed infinitely much; this bounds the force."""
 

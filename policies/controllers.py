@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 class ComputedTorqueGains:
     """Of :func:`controllers.computed_torque.limited_acceleration`, per joint."""
 
-    position_gain: float = 6.0
+    position_gain: float = 8.0
     """[1/s]"""
-    velocity_gain: float = 24.0
+    velocity_gain: float = 30.0
     """[1/s]"""
     max_speed: tuple[float, float] = (3.0, 4.0)
     """[rad/s]"""
@@ -72,9 +72,9 @@ class ComputedTorque(ArmPolicy):
 class PdGains:
     """Per joint."""
 
-    kp: tuple[float, float] = (60.0, 16.0)
+    kp: tuple[float, float] = (60.0, 12.0)
     """[N m/rad]"""
-    kd: tuple[float, float] = (7.0, 1.4)
+    kd: tuple[float, float] = (6.0, 0.9)
     """[N m s/rad]"""
 
 
@@ -137,7 +137,7 @@ class PidJoints(ArmPolicy):
 class ImpedanceGains:
     """Of the tip."""
 
-    stiffness: tuple[float, float] = (1500.0, 1500.0)
+    stiffness: tuple[float, float] = (200.0, 200.0)
     """Along x and z [N/m]."""
     ratio: float = 1.0
     """Damping ratio."""
@@ -181,7 +181,7 @@ class PressGains:
 
     force: ForceGains = field(default_factory=ForceGains)
     """Along x."""
-    stiffness: float = 800.0
+    stiffness: float = 150.0
     """Along z, at the height where the episode began [N/m]."""
     ratio: float = 1.0
     """Damping ratio."""
