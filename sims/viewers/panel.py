@@ -37,9 +37,9 @@ KEYS = (
     ("Ctrl + right drag", "pull a body (double-click it first)"),
 )
 _WIDTH = 330.0
-_GREEN = imgui.Vec4(0.13, 0.55, 0.27, 1.0)
+_GREEN = imgui.Vec4(0.16, 0.62, 0.33, 1.0)
 _BLUE = imgui.Vec4(0.22, 0.48, 0.82, 1.0)
-_RED = imgui.Vec4(0.80, 0.16, 0.14, 1.0)
+_RED = imgui.Vec4(0.96, 0.42, 0.36, 1.0)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Panel(plugin.ViewerPlugin):
 
     @messages.handler
     def _on_viewer_init(self, event: plugin.ViewerInitEvent) -> None:
-        ux.setup_theme(ux.GuiTheme.LIGHT)
+        ux.setup_theme(ux.GuiTheme.DARK)
         io = imgui.GetIO()  # else a browser that connects at once meets no font
         io.BackendFlags = int(io.BackendFlags) | int(
             imgui.BackendFlags.RendererHasTextures
