@@ -1,6 +1,7 @@
 """A seven-jointed arm, and any MjModel rebuilt in Pinocchio from its numbers."""
 
 from collections.abc import Callable
+from importlib import import_module
 from types import SimpleNamespace
 
 import mujoco
@@ -66,7 +67,7 @@ def rebuild() -> Callable[[mujoco.MjModel, str], SimpleNamespace]:
 
 
 def _rebuild(model: mujoco.MjModel, site: str) -> SimpleNamespace:
-    import pinocchio as pin
+    pin = import_module("pinocchio")  # compiled, without types
 
     def pose(position: np.ndarray, quat: np.ndarray):
         w, x, y, z = quat

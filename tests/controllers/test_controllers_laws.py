@@ -312,7 +312,7 @@ def test_force_command_rises_without_a_jump() -> None:
 
 
 def test_force_command_falls_at_once_when_contact_is_lost() -> None:
-    gains = ForceGains()
+    gains = ForceGains(integral_gain=1e-9)
     touching = np.concatenate([np.zeros(50), np.full(300, 8.0)])
     bounce = commands(np.concatenate([touching, [0.0, 0.0], [8.0] * 3]), gains)
     lost = commands(np.concatenate([touching, np.zeros(9), [8.0] * 3]), gains)

@@ -1,6 +1,7 @@
 """PID against SciPy's discretisations, and each of its features on and off."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,17 +23,22 @@ def run(pid: Pid, setpoints: np.ndarray, measurements: np.ndarray) -> np.ndarray
     )
 
 
+def discrete(top: list, bottom: list, method: str, values: np.ndarray) -> np.ndarray:
+    """A signal through a transfer function that SciPy made discrete."""
+    system: Any = signal.cont2discrete((top, bottom), DT, method)
+    return np.asarray(signal.lfilter(system[0][0], system[1], values))
+
+
 def test_agrees_with_scipy_where_it_is_linear() -> None:
     kp, ki, kd, beta, filter_time = 3.0, 2.0, 0.4, 0.7, 0.05
     random = np.random.default_rng(0)
     setpoint, measured = np.cumsum(random.normal(size=(2, 400)) * 0.1, axis=1)
     setpoint[0] = measured[0] = 0.0
-    integral = signal.cont2discrete(([ki], [1.0, 0.0]), DT, "bilinear")
-    slope = signal.cont2discrete(([kd, 0.0], [filter_time, 1.0]), DT, "backward_diff")
+    error = setpoint - measured
     expected = (
         kp * (beta * setpoint - measured)
-        + signal.lfilter(integral[0][0], integral[1], setpoint - measured)
-        - signal.lfilter(slope[0][0], slope[1], measured)
+        + discrete([ki], [1.0, 0.0], "bilinear", error)
+        - discrete([kd, 0.0], [filter_time, 1.0], "backward_diff", measured)
     )
     gains = PidGains(kp=kp, ki=ki, kd=kd, beta=beta, filter_time=filter_time)
     np.testing.assert_allclose(

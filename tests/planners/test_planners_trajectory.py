@@ -32,7 +32,8 @@ def test_quintic_meets_both_ends() -> None:
 
 
 def test_velocity_and_acceleration_are_derivatives() -> None:
-    path = quintic(*RANDOM.normal(size=(2, 4, 2)), np.full(4, 1.5), start_velocity=1.0)
+    start, goal = RANDOM.normal(size=(2, 4, 2))
+    path = quintic(start, goal, np.full(4, 1.5), start_velocity=1.0)
     h = 1e-5
     for time in np.linspace(0.1, 1.4, 9):
         _, velocity, acceleration = path.at(time)
