@@ -1,5 +1,7 @@
 """The stepping loop behind the viewers: no window, no OpenGL, a clock moved by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,20 +11,15 @@ from sims.viewers.pace import SPEEDS, speed_text
 from sims.viewers.pushes import Pushing
 from tests.sims.viewer_fakes import Clock, FakeEnv, FakePolicy
 
+ENV_OPTIONS = ("max_steps", "autoreset")
+
 
 def make(num_envs=1, clock=None, policy=None, **options):
-    env_options = {
-        name: options.pop(name)
-        for name in ("max_steps", "autoreset")
-        if name in options
-    }
-    env = FakeEnv(num_envs, **env_options)
-    policy = policy or FakePolicy()
-    return (
-        Session(env, policy, clock=clock or Clock(), hold=0.05, **options),
-        env,
-        policy,
-    )
+    limits = {name: options.pop(name) for name in ENV_OPTIONS if name in options}
+    env: Any = FakeEnv(num_envs, **limits)
+    actor: Any = policy or FakePolicy()
+    session = Session(env, actor, clock=clock or Clock(), hold=0.05, **options)
+    return session, env, actor
 
 
 def run(session, clock, seconds, frame=1 / 60):
@@ -63,13 +60,12 @@ def test_speed_must_be_a_power_of_two_within_bounds():
 
 def test_a_slow_policy_lowers_the_achieved_factor_and_nothing_piles_up():
     clock = Clock()
-    session, env, _ = make(
-        clock=clock, policy=FakePolicy(clock, takes=0.04), max_steps=10**6
-    )
+    policy = FakePolicy(clock, takes=0.04)
+    session, env, _ = make(clock=clock, policy=policy, max_steps=10**6)
     run(session, clock, 5.0)
     assert session.status().achieved < 0.3
     before = len(env.actions)
-    session.policy.takes = 0.0
+    policy.takes = 0.0
     run(session, clock, 1.0)
     assert len(env.actions) - before < 1.3 / env.control_dt
 
@@ -230,12 +226,12 @@ def test_limits_end_the_session():
 
 def test_the_status_line_says_what_plays_and_how():
     clock = Clock()
-    session, _, _ = make(num_envs=2, clock=clock, speed=0.5)
+    session, env, _ = make(num_envs=2, clock=clock, speed=0.5)
     run(session, clock, 0.1)
     line = session.status().line()
     for part in ("fake-task", "fake-policy", "fake", "environment 1/2", "target 1/2x"):
         assert part in line
     assert "0/0 episodes succeeded" in line
-    session.env.task.measured = False
+    env.task.measured = False
     session.reset()
     assert "succeeded" not in session.status().line()

@@ -1,5 +1,7 @@
 """Videos: what is in the file, and that nothing is left behind."""
 
+from typing import Any
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -42,6 +44,7 @@ def test_an_mp4_shows_the_arm_moving(session, tmp_path):
 @pytest.mark.parametrize("ending", [".gif", ".webp"])
 def test_moving_pictures_for_a_page(session, tmp_path, ending):
     path = record(session, tmp_path / f"a{ending}", width=64, height=48, quality="fast")
+    film: Any
     with Image.open(path) as film:
         assert film.n_frames == 11 and film.size == (64, 48)
         first = np.array(film.convert("RGB"))

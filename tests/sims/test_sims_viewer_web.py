@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -57,6 +59,29 @@ def test_a_port_in_use_is_one_clear_error():
         assert first.getsockname()[1] != second.getsockname()[1]
         assert first.getsockname()[0] == second.getsockname()[0] == HOST
     env.close()
+
+
+def test_an_exception_in_the_simulation_ends_in_its_message():
+    """And not in the segmentation fault of a viewer that was left running."""
+    script = (
+        "from sims import make_env\n"
+        "from sims.viewers.loop import Session\n"
+        "from sims.viewers.web import watch\n"
+        "from tests.sims.viewer_fakes import Swing\n"
+        "env = make_env('arm-reach')\n"
+        "session = Session(env, Swing(env))\n"
+        "def broken():\n"
+        "    if session.steps > 10:\n"
+        "        raise RuntimeError('the engine broke')\n"
+        "    return env.engine.snapshot()\n"
+        "session.snapshot = broken\n"
+        "watch(session)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("RuntimeError: the engine broke")
 
 
 def test_a_person_watches_pauses_resets_and_sees_an_error(tmp_path):
