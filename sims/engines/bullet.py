@@ -233,13 +233,12 @@ class BulletEngine:
                 f"{self.name!r}: save it from an engine of the same name"
             )
         saved = state.arrays
-        if saved["qpos"].shape != self.qpos.shape or saved["qvel"].shape[1] != (
-            self.model.nv
-        ):
+        if saved["qpos"].shape != self.qpos.shape:
+            given, mine = saved["qpos"].shape, self.qpos.shape
             raise EngineError(
-                f"the state is of {saved['qpos'].shape[0]} environments with "
-                f"{saved['qpos'].shape[1]} positions, this engine has {self.num_envs} "
-                f"with {self.model.nq}: load it into an engine like the one that saved it"
+                f"the state is of {given[0]} environments with {given[1]} positions, "
+                f"this engine has {mine[0]} with {mine[1]}: load it into an engine "
+                "like the one that saved it"
             )
         names = {key[6:] for key in saved if key.startswith("field:")}
         for name in names | set(self._fields):

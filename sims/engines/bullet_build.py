@@ -28,9 +28,12 @@ from sims.engines.bullet_shapes import (
 )
 
 _HUGE = 1e9
-_OFF = mujoco.mjtDisableBit
-_LIMITS_OFF = int(_OFF.mjDSBL_LIMIT | _OFF.mjDSBL_CONSTRAINT)
-_FRICTIONLOSS_OFF = int(_OFF.mjDSBL_FRICTIONLOSS | _OFF.mjDSBL_CONSTRAINT)
+_LIMITS_OFF = int(
+    mujoco.mjtDisableBit.mjDSBL_LIMIT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
+)
+_FRICTIONLOSS_OFF = int(
+    mujoco.mjtDisableBit.mjDSBL_FRICTIONLOSS | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ def build(p: Any, client: int, model: mujoco.MjModel, layout: Layout) -> Built:
         physicsClientId=client,
         **CONTACT_PARAMETERS,
     )
-    gravity_off = model.opt.disableflags & _OFF.mjDSBL_GRAVITY
+    gravity_off = model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY
     gravity = np.zeros(3) if gravity_off else model.opt.gravity
     p.setGravity(*gravity.tolist(), physicsClientId=client)
     data = mujoco.MjData(model)
