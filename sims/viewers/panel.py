@@ -34,7 +34,7 @@ KEYS = (
     ("P", "push"),
     ("[ ]", "environment"),
     ("C", "camera"),
-    ("Ctrl + right drag", "pull a body (double-click it first)"),
+    ("Ctrl + right drag", "pull the body under the mouse"),
 )
 _WIDTH = 330.0
 _GREEN = imgui.Vec4(0.16, 0.62, 0.33, 1.0)
@@ -92,6 +92,7 @@ class Panel(plugin.ViewerPlugin):
     @messages.handler
     def _on_update(self, event: messages.UpdateEvent) -> None:
         viewer = self.viewer
+        self._grasp()
         inputs.handle_mouse_events(
             viewer.model,
             viewer.data,
@@ -127,6 +128,30 @@ class Panel(plugin.ViewerPlugin):
             mujoco.mjv_defaultFreeCamera(viewer.model, viewer.camera)
         self._ux.camera_index = ux.set_camera(viewer.model, viewer.camera, index)
         viewer.camera_index = self._ux.camera_index
+
+    def _grasp(self) -> None:
+        """Take hold of the body under the mouse, where Ctrl and a button go down."""
+        io, viewer = imgui.GetIO(), self.viewer
+        size, mouse = io.DisplaySize, io.MousePos
+        buttons = (imgui.MouseButton.Left, imgui.MouseButton.Right)
+        if io.WantCaptureMouse or not io.KeyCtrl or min(size.x, size.y) <= 0:
+            return
+        if not any(imgui.IsMouseClicked(button) for button in buttons):
+            return
+        picked = ux.Pick(
+            viewer.model,
+            viewer.data,
+            viewer.camera,
+            mouse.x / size.x,
+            mouse.y / size.y,
+            size.x / size.y,
+            viewer.vis_options,
+        )
+        viewer.perturb.select = max(picked.body, 0)
+        if picked.body > 0:
+            offset = np.array(picked.point, float) - viewer.data.xpos[picked.body]
+            rotation = np.array(viewer.data.xmat[picked.body]).reshape(3, 3)
+            viewer.perturb.localpos = rotation.T @ offset
 
     def _pull(self) -> None:
         """Send a drag of the mouse as wrenches on bodies, for the session to apply."""

@@ -17,12 +17,17 @@ _LENGTH = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Pushing:
-    """How hard the push button pushes."""
+    """How hard the push button pushes, and how hard the mouse may pull."""
 
     force: float = 40.0
     """Size of the force [N]; its direction lies in the x-z plane, anew each time."""
     seconds: float = 0.15
     """How long it acts [s of simulated time]."""
+    pull_force: float = 50.0
+    """A drag is weakened to this [N] ..."""
+    pull_torque: float = 20.0
+    """... and this [N m]: the spring that a viewer hangs on the mouse is stiffer the
+    less its point can move, without bound at a joint's axis."""
 
 
 class Pushes:
@@ -68,7 +73,7 @@ class Pushes:
         for body, (_, until) in self._wrenches.items():
             if until is None:
                 self._wrenches[body] = (np.zeros(6), ticks)
-        self._wrenches |= {body: (w, None) for body, w in wrenches.items()}
+        self._wrenches |= {b: (self._weaken(w), None) for b, w in wrenches.items()}
 
     def apply(self, ticks: int, shown: int) -> None:
         """Hand the wrenches of tick ``ticks`` to the engine, for one environment."""
@@ -94,6 +99,12 @@ class Pushes:
                 arrow = Marker(kind="arrow", points=ends, size=0.014, rgba=_COLOUR)
                 arrows.append(arrow)
         return arrows
+
+    def _weaken(self, wrench: np.ndarray) -> np.ndarray:
+        """The wrench (6,), or the same in the strength that is allowed."""
+        force, torque = np.linalg.norm(wrench[:3]), np.linalg.norm(wrench[3:])
+        worst = max(force / self._config.pull_force, torque / self._config.pull_torque)
+        return wrench / max(worst, 1.0)
 
     def _tip_body(self) -> str:
         """The body that bears the robot's tip, else the last one that moves."""

@@ -195,6 +195,16 @@ def test_a_drag_acts_until_it_is_let_go():
     assert not env.engine.wrenches["hand"].any()
 
 
+def test_a_drag_is_never_stronger_than_allowed():
+    session, env, _ = make(pushing=Pushing(pull_force=50.0, pull_torque=20.0))
+    session.drag({"hand": np.array([3e6, 0, 4e6, 0, 1e6, 0])})
+    session.tick()
+    assert np.allclose(env.engine.wrenches["hand"][0], [30, 0, 40, 0, 10, 0])
+    session.drag({"hand": np.array([3e6, 0, 4e6, 0, 1e7, 0])})
+    session.tick()
+    assert np.allclose(env.engine.wrenches["hand"][0], [6, 0, 8, 0, 20, 0])
+
+
 def test_choosing_environment_and_camera():
     session, _, _ = make(num_envs=3)
     session.show(-1)
