@@ -88,17 +88,30 @@ class Pushes:
             self._env.engine.apply_wrench(body, full, where)
 
     def markers(self, shown: int) -> list[Marker]:
-        """An arrow for each push, its head at the body."""
+        """An arrow for each push, its head at the centre of mass.
+
+        A drag has none, since viewers draw it themselves.
+        """
         arrows = []
-        for body, (wrench, _) in self._wrenches.items():
+        for body, (wrench, until) in self._wrenches.items():
             force = wrench[:3]
             size = float(np.linalg.norm(force))
-            if size > 1e-6:
-                head = np.asarray(self._env.engine.pose(body)[0])[shown]
+            if until is not None and size > 1e-6:
+                head = self._centre(body, shown)
                 ends = np.stack([head - force / size * _LENGTH, head])
                 arrow = Marker(kind="arrow", points=ends, size=0.014, rgba=_COLOUR)
                 arrows.append(arrow)
         return arrows
+
+    def _centre(self, body: str, shown: int) -> np.ndarray:
+        """A body's centre of mass (3,) [m]."""
+        position, quaternion = (
+            np.asarray(part, float)[shown] for part in self._env.engine.pose(body)
+        )
+        offset = np.asarray(self._env.engine.model.body(body).ipos, float)
+        w, axis = quaternion[0], quaternion[1:]
+        turn = np.cross(axis, offset)
+        return position + offset + 2 * (w * turn + np.cross(axis, turn))
 
     def _weaken(self, wrench: np.ndarray) -> np.ndarray:
         """The wrench (6,), or the same in the strength that is allowed."""

@@ -171,7 +171,7 @@ def test_a_push_acts_on_the_shown_environment_for_its_time():
     session.show(1)
     session.push()
     arrow = session.markers()[-1]
-    assert arrow.kind == "arrow" and np.allclose(arrow.points[1], 0.5)
+    assert arrow.kind == "arrow" and np.allclose(arrow.points[1], [0.5, 0.6, 0.5])
     for _ in range(3):
         session.tick()
         wrench = env.engine.wrenches["hand"]

@@ -28,7 +28,7 @@ class FakeEngine:
             ncam=2,
             camera=lambda index: SimpleNamespace(name=("side", "corner")[index]),
             site=lambda name: SimpleNamespace(bodyid=[1]),
-            body=lambda index: SimpleNamespace(name=("world", "hand")[index]),
+            body=lambda key: SimpleNamespace(name="hand", ipos=np.array([0.1, 0, 0])),
         )
         self.num_envs = num_envs
 
@@ -37,7 +37,9 @@ class FakeEngine:
         kept[where] = wrench[where]
 
     def pose(self, frame):
-        return np.full((self.num_envs, 3), 0.5), np.zeros((self.num_envs, 4))
+        quarter_turn_about_z = np.array([0.5, 0, 0, 0.5]) ** 0.5
+        turned = np.tile(quarter_turn_about_z, (self.num_envs, 1))
+        return np.full((self.num_envs, 3), 0.5), turned
 
 
 class FakeTask:
