@@ -73,6 +73,25 @@ def test_save_and_load_are_exact_in_contact() -> None:
     assert np.array_equal(trace(fresh, 40), expected)
 
 
+def test_save_and_load_are_exact_with_several_contact_points() -> None:
+    """A tumbling box: here Bullet's own memory of contact points counts."""
+    model = mujoco.MjModel.from_xml_string(BOX)
+    start = np.array([0, 0, 0.16, 0.9, 0.3, 0.25, 0.1])
+    engine = BulletEngine(model, 1)
+    engine.reset(ONE, start, np.array([0.6, 0.2, 0, 1.0, 3.0, -2.0]))
+    engine.apply_wrench("box", np.array([1.0, 0.5, 0, 0, 0, 0]), ONE)
+    for steps in (60, 90, 150, 300):
+        engine.step(steps)
+        saved = engine.save()
+        engine.step(200)
+        expected = engine.qpos.copy(), engine.qvel.copy(), engine.sensor("all").copy()
+        engine.load(saved, ONE)
+        engine.step(200)
+        assert np.array_equal(engine.qpos, expected[0])
+        assert np.array_equal(engine.qvel, expected[1])
+        assert np.array_equal(engine.sensor("all"), expected[2])
+
+
 def test_saving_changes_nothing() -> None:
     engine, other = pressing(1), pressing(1)
     trace(engine, 40)

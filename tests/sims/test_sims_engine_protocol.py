@@ -175,6 +175,8 @@ def test_fields_change_some_environments_only(make: Make, field: str) -> None:
     assert np.array_equal(default_field(model, field), changed)
     engine.ctrl[:] = 1.0
     engine.step(50)
+    model, _ = engine.snapshot(1)
+    assert model.body_subtreemass[0] == pytest.approx(model.body_mass.sum())
     untouched = started(make)
     untouched.ctrl[:] = 1.0
     untouched.step(50)
