@@ -10,8 +10,11 @@ What agrees and what does not (figures: ``benchmarks/engines.py``):
 - Off contact a step is MuJoCo's to rounding: mass matrix, gravity, Coriolis terms,
   armature, damping, springs, servos, integrator. A free joint whose centre of mass is
   not at the body's origin differs by the square of the step.
-- In contact Bullet sees the mass without armature, and its contacts are hard where
-  MuJoCo's are soft. Joint limits are hard. ``frictionloss`` is approximate.
+- In contact Bullet's solver sees the mass without armature, and the torque makes good
+  for it one step later: the arm's steady force on the wall is within 0.5% of what its
+  torques say (29% short without), the impulse of hitting it within 4% of MuJoCo's.
+- Contacts and joint limits are hard where MuJoCo's are soft: a hit is a blow of one
+  step, eight to ten times the peak force. ``frictionloss`` is approximate.
 - Bits depend neither on the number of environments nor on what was simulated before.
 """
 
