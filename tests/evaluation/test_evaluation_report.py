@@ -11,7 +11,7 @@ import pytest
 from assets.errors import SandbotError
 from evaluation.cards import BEGIN, update_card
 from evaluation.files import writable_folder
-from evaluation.report import Written, p_text, write_report
+from evaluation.report import Written, p_text, render_page, write_report
 from evaluation.rollout import Rollout, evaluate
 from ml.statistics import wilson_interval
 
@@ -131,6 +131,22 @@ def test_page_has_a_video_of_each_outcome_that_plays(
     assert frames[0].std() > 5, "an empty picture"
     assert (frames[0] != frames[-1]).any()
     assert len(text) < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("commit", "words"),
+    [
+        ("0123abc", "at this commit produces the figures"),
+        ("0123abc+dirty", "cannot be reproduced with certainty"),
+        ("unknown", "cannot be reproduced with certainty"),
+    ],
+)
+def test_the_page_promises_no_more_than_it_can(
+    commit: str, words: str, written: Written, results: list[Rollout]
+) -> None:
+    table = [{**row, "commit": commit} for row in written.rows]
+    page = render_page(results, table, written.gaps)
+    assert words in " ".join(page.split())
 
 
 def test_names_are_escaped(results: list[Rollout], tmp_path: Path) -> None:
