@@ -210,6 +210,8 @@ class MujocoEngine:
         """
         if not 0 <= env < self.num_envs:
             raise UsageError(f"environment {env} is not within 0..{self.num_envs - 1}")
+        if self._stale is not None:
+            self._derive()
         if self._snapshot is None:
             self._snapshot = self.batch.get_model(env), self.batch.get_data(env)
         model, data = self._snapshot

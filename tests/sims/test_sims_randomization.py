@@ -288,3 +288,9 @@ def test_pushes_come_at_their_interval_and_end() -> None:
 def test_impossible_tables_are_refused(make, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+def test_a_snapshot_shows_the_drawn_constants_at_once() -> None:
+    engine = randomized(load_model("arm"), link_mass(0.5, 0.6, "upper", "fore"))
+    model, _ = engine.snapshot(3)
+    assert model.body_subtreemass[0] < 0.7 * engine.model.body_subtreemass[0]
