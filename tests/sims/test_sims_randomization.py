@@ -293,4 +293,5 @@ def test_impossible_tables_are_refused(make, message: str) -> None:
 def test_a_snapshot_shows_the_drawn_constants_at_once() -> None:
     engine = randomized(load_model("arm"), link_mass(0.5, 0.6, "upper", "fore"))
     model, _ = engine.snapshot(3)
-    assert model.body_subtreemass[0] < 0.7 * engine.model.body_subtreemass[0]
+    upper = engine.model.body("upper").id
+    assert model.body_subtreemass[upper] < 0.7 * engine.model.body_subtreemass[upper]
