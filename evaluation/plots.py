@@ -81,13 +81,19 @@ def band(values: np.ndarray, dt: float) -> Band:
     return Band(time=(steps + 1) * dt, low=low, median=median, high=high)
 
 
-def shared_axis(bands: Sequence[Band]) -> Axis:
-    """An axis on which all the bands fit."""
+def shared_axis(bands: Sequence[Band], *, error: bool = True) -> Axis:
+    """An axis on which all the bands fit.
+
+    Args:
+        bands: to be drawn on it.
+        error: whether the figure is an error, which may fall by orders of magnitude;
+            the axis of another one is never logarithmic.
+    """
     parts = [part for b in bands for part in (b.low, b.high)]
     values = np.concatenate(parts) if parts else np.zeros(1)
     low, high = float(values.min()), float(values.max())
     floor = float(values[values > 0].min()) if (values > 0).any() else 0.0
-    if low >= 0 and floor > 0 and high / floor >= LOG_RATIO:
+    if error and low >= 0 and floor > 0 and high / floor >= LOG_RATIO:
         return Axis(low=max(floor, high / 10**LOG_DECADES), high=high, log=True)
     low = min(low, 0.0)
     return Axis(low=low, high=high if high > low else low + 1.0, log=False)

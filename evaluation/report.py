@@ -129,7 +129,8 @@ def _figures(
         for result in results:
             cell = cells.setdefault((result.policy, result.randomize), {})
             cell[result.engine] = band(result.curves[metric], result.control_dt)
-        axis = shared_axis([one for cell in cells.values() for one in cell.values()])
+        bands = [one for cell in cells.values() for one in cell.values()]
+        axis = shared_axis(bands, error="error" in metric)
         plots = [
             {
                 "policy": policy,

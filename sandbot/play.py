@@ -46,6 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     """Parse, play, and say what was played."""
     options = parse(Options, "play", arguments)
     task = options.find_task()
+    from tqdm import tqdm
+
     from policies import make_policy
     from sims import make_env
     from sims.viewers import choose, play
@@ -59,6 +61,12 @@ def run(arguments: Sequence[str]) -> int:
         seed=options.seed,
     )
     viewer = "video" if options.out and options.viewer == "auto" else options.viewer
+    bar = tqdm(desc="play", delay=2, disable=None, leave=False)
+
+    def tell(done: int, expected: int) -> None:
+        bar.total = expected
+        bar.update(done - bar.n)
+
     try:
         policy = make_policy(options.policy, task, options.num_envs, seed=options.seed)
         summary = play(
@@ -72,8 +80,10 @@ def run(arguments: Sequence[str]) -> int:
             speed=options.speed,
             policy_name=options.policy,
             notify=_say,
+            progress=tell,
         )
     finally:
+        bar.close()
         env.close()
     counted = f"{summary.episodes} episode{'s' * (summary.episodes != 1)}"
     if summary.successes is not None:

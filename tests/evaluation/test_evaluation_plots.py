@@ -42,6 +42,7 @@ def test_axis_is_logarithmic_over_wide_ranges_only() -> None:
     narrow = band(np.linspace(1, 2, 50)[:, None], 0.1)
     signed = band(np.linspace(-5, 100, 50)[:, None], 0.1)
     assert shared_axis([wide]).log
+    assert not shared_axis([wide], error=False).log
     assert not shared_axis([narrow]).log
     assert shared_axis([narrow]).low == 0.0
     assert not shared_axis([signed]).log
