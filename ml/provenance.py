@@ -13,6 +13,9 @@ PACKAGES = ("mujoco", "numpy", "pybullet", "sandbot", "torch")
 
 def command() -> str:
     """The command line of this process, without the path of the program."""
+    words = sys.orig_argv[1:]
+    if words[:1] == ["-m"]:
+        return shlex.join(["python", *words])
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
