@@ -74,8 +74,8 @@ def error(target: np.ndarray, rotation: np.ndarray) -> np.ndarray:
 def inverse_left_jacobian(vector: np.ndarray) -> np.ndarray:
     """``J_l^-1`` (3, 3) at a rotation vector (3,): d log(exp(w) R) = J_l^-1(log R) w.
 
-    With it, Newton's steps on an orientation error converge quadratically even from
-    far away; without it, linearly.
+    It makes the derivative of an orientation error exact far from the target, where
+    ``d error = -omega`` holds along the error's own axis only.
     """
     x, y, z = vector
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

@@ -85,12 +85,25 @@ def test_inverse_undoes_forward_within_limits(kinematics, seed: int) -> None:
 
 
 def test_inverse_from_nearby_takes_few_steps(kinematics) -> None:
-    """Newton's quadratic convergence, which needs the logarithm's Jacobian."""
+    """As Newton's method does where a solution is near."""
     q = postures(kinematics, 50)
     near = np.clip(q + 0.3, kinematics.low, kinematics.high)
     found = kinematics.inverse(*kinematics.forward(q), seed=near)
     assert found.converged.all()
     assert np.median(found.iterations) <= 6
+
+
+def test_errors_fall_as_their_jacobian_says(kinematics) -> None:
+    """By differences, far from the target, where the logarithm bends."""
+    q, goal = postures(kinematics, 2, seed=5)
+    position, rotation = (array[0] for array in kinematics.forward(goal[None]))
+    options, h = IkOptions(), 1e-6
+    start, jacobian = kinematics._residual(position, rotation, q, options)
+    assert np.linalg.norm(start[3:]) > 1.0 * options.rotation_weight
+    for column, unit in zip(jacobian.T, np.eye(7), strict=True):
+        ahead, _ = kinematics._residual(position, rotation, q + h * unit, options)
+        behind, _ = kinematics._residual(position, rotation, q - h * unit, options)
+        np.testing.assert_allclose((behind - ahead) / (2 * h), column, atol=1e-7)
 
 
 def test_inverse_of_the_planar_arm_is_the_closed_form() -> None:
