@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from policies.collect import NOISE
 from sandbot.options import (
     Flag,
     Integer,
     MaybeInteger,
+    MaybeNumber,
     Name,
-    Number,
     OneWorld,
     PathName,
     TaskOrEnv,
@@ -30,9 +29,9 @@ class Options(OneWorld, TaskOrEnv):
     """Environments side by side; the dataset does not depend on it."""
     out: PathName
     """Folder of the dataset; whole or absent."""
-    noise: Number = NOISE
+    noise: MaybeNumber = None
     """Disturbance of the executed action, as a fraction of its limits: the data then
-    show how to come back (DART). 0: none."""
+    show how to come back (DART). 0: none; left out: what the policy copes with."""
     keep_failures: Flag = False
     """Keep episodes that did not succeed, too."""
     overwrite: Flag = False

@@ -216,7 +216,7 @@ def _check_render_mode(render_mode: str | None) -> None:
 
 
 def register_envs() -> None:
-    """Register every task with Gymnasium; its entry point calls this."""
+    """Register every task with Gymnasium; importing this module calls it."""
     for name, factory in TASKS.items():
         gym_id = factory().gym_id
         if gym_id in gym.registry:
@@ -237,3 +237,6 @@ def make_vector(gym_id: str, num_envs: int, **kwargs: Any) -> VectorEnv:
         vectorization_mode=gym.VectorizeMode.VECTOR_ENTRY_POINT,
         **kwargs,
     )
+
+
+register_envs()

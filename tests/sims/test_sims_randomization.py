@@ -8,6 +8,7 @@ from assets import UsageError, load_model
 from ml.spec import ArraySpec
 from sims import TASKS, make_env, make_task
 from sims.draws import Draws
+from sims.engines.mujoco import MujocoEngine
 from sims.randomization import (
     FieldRandomizer,
     FieldTerm,
@@ -21,7 +22,6 @@ from sims.randomization import (
     position_gain,
     velocity_gain,
 )
-from sims.engines.mujoco import MujocoEngine
 from sims.sensing import DelayLine, Pusher, Sensing
 
 NUM = 256

@@ -1,5 +1,5 @@
 # MuJoCo's classes and functions live in compiled modules without type information;
-# this tells the type checker that they exist. Its pure Python modules are read as they are.
+# this says that they exist. Its pure Python modules are read as they are.
 from typing import Any
 
 def __getattr__(name: str) -> Any: ...
