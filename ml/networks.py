@@ -45,33 +45,68 @@ class MLP(nn.Module):
 
 
 class LSTM(nn.Module):
-    """Stacked LSTM layers of one width, and a linear read-out."""
+    """Stacked LSTM layers of one width, and a linear read-out.
 
-    def __init__(self, inputs: int, outputs: int, hidden: Sequence[int]) -> None:
-        """Build the layers; arguments as for :class:`MLP`, all widths equal."""
+    Beside its input the first layer sees how much that changed since the last step,
+    brought to unit size. At 100 Hz an input moves by a hundredth of its range in a
+    step; an LSTM can learn to amplify such differences into velocities, but hardly does
+    (``benchmarks/bc.py`` has the figures of both).
+    """
+
+    gain: Tensor
+
+    def __init__(
+        self, inputs: int, outputs: int, hidden: Sequence[int], changes: bool = True
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            inputs: elements of an input row.
+            outputs: elements of an output row.
+            hidden: width of each layer, all equal.
+            changes: whether to show it the changes of its inputs.
+        """
         super().__init__()
-        self.width, self.depth = hidden[0], len(hidden)
-        self.lstm = nn.LSTM(inputs, self.width, self.depth, batch_first=True)
+        self.inputs, self.width, self.depth = inputs, hidden[0], len(hidden)
+        self.changes = changes
+        seen = 2 * inputs if changes else inputs
+        self.lstm = nn.LSTM(seen, self.width, self.depth, batch_first=True)
         self.readout = nn.Linear(self.width, outputs)
+        self.register_buffer("gain", torch.full((inputs,), torch.nan))
         for name, bias in self.lstm.named_parameters():
             if name.startswith("bias_hh"):
                 # Gates are stacked as input, forget, cell, output.
                 bias.data[self.width : 2 * self.width].fill_(1.0)
 
+    def fit_changes(self, changes: Tensor) -> None:
+        """Take the size of the changes from data, (n, inputs); NaN before."""
+        size = changes.std(0)
+        self.gain.copy_(torch.where(size > 0, 1 / size, 0.0))
+
     def memory(self, rows: int) -> Tensor:
-        """Zeros (rows, 2, depth, width): hidden and cell state of each layer."""
-        return torch.zeros(rows, 2, self.depth, self.width)
+        """Zeros (rows, n): whether there was a last input, that input, LSTM's state."""
+        return torch.zeros(rows, 1 + self.inputs + 2 * self.depth * self.width)
 
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """One time step: (rows, inputs), memory -> (rows, outputs), memory."""
-        # (rows, 2, depth, width) -> hidden and cell, (depth, rows, width) each
-        hidden, cell = memory.permute(1, 2, 0, 3).contiguous()
-        y, (hidden, cell) = self.lstm(x[:, None], (hidden, cell))
-        return self.readout(y[:, 0]), torch.stack((hidden, cell)).permute(2, 0, 1, 3)
+        begun, last, state = memory.split(
+            [1, self.inputs, 2 * self.depth * self.width], dim=1
+        )
+        seen = self._seen(x, begun * (x - last))
+        # (rows, 2 * depth * width) -> hidden and cell, (depth, rows, width) each
+        state = state.reshape(-1, 2, self.depth, self.width).permute(1, 2, 0, 3)
+        y, state = self.lstm(
+            seen[:, None], (state[0].contiguous(), state[1].contiguous())
+        )
+        state = torch.stack(state).permute(2, 0, 1, 3).flatten(1)
+        return self.readout(y[:, 0]), torch.cat(
+            (torch.ones_like(begun), x, state), dim=1
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Whole sequences from an empty memory: (rows, time, ...), out and in."""
-        return self.readout(self.lstm(x)[0])
+        change = torch.diff(x, dim=1, prepend=x[:, :1])
+        return self.readout(self.lstm(self._seen(x, change))[0])
 
-
-NETWORKS: dict[str, type[MLP] | type[LSTM]] = {"mlp": MLP, "lstm": LSTM}
+    def _seen(self, x: Tensor, change: Tensor) -> Tensor:
+        return torch.cat((x, change * self.gain), dim=-1) if self.changes else x

@@ -26,7 +26,7 @@ from ml.checkpoint import damaged, load_weights, read_config, write_checkpoint
 from ml.lerobot import Demonstrations, read_dataset
 from ml.lerobot.layout import ACTION, OBSERVATION
 from ml.model_card import model_card
-from ml.networks import NETWORKS
+from ml.networks import LSTM, MLP
 from ml.normalizer import Normalizer
 from ml.provenance import command, commit, versions
 from ml.samples import Batch, Frames, Samples, Windows, split_episodes
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sims.task import Task
 
 KIND = "bc"
+NETWORKS = ("mlp", "lstm")
 GROUP = "state"
 """Group of the observation that it reads."""
 
@@ -50,12 +51,14 @@ class BCConfig:
 
     network: Literal["mlp", "lstm"] = "mlp"
     """Perceptron, or LSTM for history."""
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: tuple[int, ...] = (128, 128, 128)
     """Width of each hidden layer; of an LSTM all the same."""
     drop: tuple[str, ...] = ()
     """Elements of the observation to leave out, by the start of their names."""
     normalize: Literal["mean_std", "min_max"] = "mean_std"
     """How observations and actions are normalised."""
+    changes: bool = True
+    """Whether an LSTM is shown how its inputs changed since the last step."""
     window: int = 64
     """Frames over which an LSTM is trained."""
     burn_in: int = 8
@@ -86,7 +89,11 @@ class BCNet(nn.Module):
         super().__init__()
         sizes = {OBSERVATION: inputs, ACTION: outputs}
         self.normalizer = Normalizer(sizes, config.normalize)
-        self.network = NETWORKS[config.network](inputs, outputs, config.hidden)
+        self.network: MLP | LSTM
+        if config.network == "mlp":
+            self.network = MLP(inputs, outputs, config.hidden)
+        else:
+            self.network = LSTM(inputs, outputs, config.hidden, config.changes)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Normalised actions: (..., inputs) -> (..., outputs)."""
@@ -307,6 +314,8 @@ def _trainer(
             parts.append(Frames(x, y))
         else:
             size, skip = config.window, config.burn_in
+            if index == 0:
+                _fit_changes(net, x, lengths[episodes])
             windows = Windows(x, y, lengths[episodes], window=size, burn_in=skip)
             parts.append(windows)
     batch = training.batch_size
@@ -321,6 +330,15 @@ def _trainer(
         batch=batch,
         identity=identity,
     )
+
+
+def _fit_changes(net: BCNet, inputs: np.ndarray, lengths: np.ndarray) -> None:
+    """Tell an LSTM how large the changes of its inputs are, within episodes."""
+    assert isinstance(net.network, LSTM)
+    x = net.normalizer.normalize(OBSERVATION, torch.from_numpy(inputs))
+    inner = np.ones(len(inputs) - 1, bool)
+    inner[np.cumsum(lengths)[:-1] - 1] = False
+    net.network.fit_changes(torch.diff(x, dim=0)[torch.from_numpy(inner)])
 
 
 def _run_with_bar(trainer: Trainer, progress: bool | None) -> TrainingResult:

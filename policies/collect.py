@@ -4,7 +4,9 @@ A clone that leaves the demonstrator's path finds nothing in the data that leads
 and its errors grow with the square of the time (Ross and Bagnell 2010). DART (Laskey et
 al. 2017, "Noise injection for robust imitation learning") lets the demonstrator itself
 err: the executed action is disturbed, the recorded one is what the demonstrator wanted
-there. So the data hold recoveries, at no cost but noise.
+there. So the data hold recoveries, at no cost but noise. The disturbance comes in
+bursts with calm between them: without calm, an episode in which something must be held
+still would not succeed.
 
 The identities of recorded episodes begin at :data:`FIRST_ID`, far from those of
 evaluations (0, 1, 2 ...): with whatever seed, nothing is tested on what it was shown.
@@ -27,12 +29,18 @@ if TYPE_CHECKING:
 
 FIRST_ID = 1_000_000
 """Identity of the first recorded episode."""
-NOISE = 0.02
-"""Default standard deviation of the disturbance, as a fraction of the actions' limits;
-chosen by ``benchmarks/bc.py --noise``."""
+NOISES = (0.1, 0.03, 0.01)
+"""Standard deviations of the disturbance to choose from, as fractions of the actions'
+limits. ``benchmarks/bc.py`` measures what the largest is good for in ArmReach."""
+PROBE = 20
+"""Episodes that a disturbance is tried on ..."""
+PROBE_RATE = 0.8
+"""... and the fraction of them that must succeed."""
 CORRELATION = 0.9
 """Of the disturbance from one step to the next: white noise would average out in the
 arm's inertia before it has moved anything."""
+BURST, PERIOD = 0.5, 1.5
+"""Length of a burst, and time from one to the next [s]; the first begins anywhere."""
 ATTEMPTS = 5
 """Give up after this many attempts per wanted episode."""
 
@@ -54,6 +62,8 @@ class CollectSummary:
     """Episodes that were run to get them."""
     successes: int
     """Of the attempts."""
+    noise: float
+    """Standard deviation of the disturbance, as a fraction of the limits."""
     seconds: float
     """Wall-clock time [s]."""
 
@@ -73,7 +83,7 @@ def collect(
     num_envs: int = 50,
     randomize: str = "none",
     seed: int = 0,
-    noise: float = NOISE,
+    noise: float | None = None,
     keep_failures: bool = False,
     overwrite: bool = False,
     threads: int = 0,
@@ -94,7 +104,8 @@ def collect(
         randomize: profile of the randomisation.
         seed: of all draws, the disturbance included.
         noise: standard deviation of the disturbance of the executed action, as a
-            fraction of its limits; 0: none.
+            fraction of its limits; 0: none; None: the largest of :data:`NOISES` with
+            which the policy still solves most episodes, else none.
         keep_failures: whether to keep episodes that did not succeed.
         overwrite: whether an existing dataset makes way.
         threads: of the engine; 0: one per core.
@@ -111,7 +122,7 @@ def collect(
 
     if episodes < 1:
         raise UsageError(f"episodes must be at least 1, got {episodes}")
-    if not 0 <= noise <= 1:
+    if noise is not None and not 0 <= noise <= 1:
         raise UsageError(f"noise is a fraction of the limits, 0 to 1, got {noise:g}")
     chosen = make_task(task)
     env = make_env(
@@ -128,7 +139,6 @@ def collect(
         "engine": engine,
         "randomize": randomize,
         "seed": seed,
-        "noise": noise,
         "command": command(),
         "commit": commit(),
         "versions": versions(),
@@ -145,10 +155,17 @@ def collect(
             about=about,
             overwrite=overwrite,
         )
-        recorder = _Recorder(env, demonstrator, noise, keep_failures, seed)
+        recorder = _Recorder(env, demonstrator, keep_failures, seed)
+        if noise and not recorder.limited:
+            raise UsageError("noise is a fraction of the action's limits: it has none")
         with writer:
+            recorder.noise = recorder.probe() if noise is None else noise
             summary = recorder.fill(writer, episodes, progress)
-            about |= {"attempts": summary.attempts, "successes": summary.successes}
+            about |= {
+                "noise": summary.noise,
+                "attempts": summary.attempts,
+                "successes": summary.successes,
+            }
     finally:
         env.close()
     return summary
@@ -161,15 +178,27 @@ class _Recorder:
         self,
         env: "Env",
         policy: "Policy",
-        noise: float,
         keep_failures: bool,
         seed: int,
     ) -> None:
         self.env, self.policy = env, policy
-        self.noise, self.keep_failures, self.seed = noise, keep_failures, seed
+        self.keep_failures, self.seed = keep_failures, seed
+        self.noise = 0.0
         self.low, self.high = env.action_spec.limits()
-        if noise and not np.isfinite(self.high - self.low).all():
-            raise UsageError("noise is a fraction of the action's limits: it has none")
+        self.limited = bool(np.isfinite(self.high - self.low).all())
+
+    def probe(self) -> float:
+        """The largest disturbance that the demonstrator copes with; 0: none."""
+        ids = FIRST_ID + np.arange(PROBE + self.env.num_envs)
+        for noise in NOISES if self.limited else ():
+            self.noise = noise
+            outcomes: list[bool] = []
+            while len(outcomes) < PROBE:
+                batch = ids[len(outcomes) : len(outcomes) + self.env.num_envs]
+                outcomes += [_solved(episode) for episode in self._run(batch)]
+            if sum(outcomes[:PROBE]) >= PROBE_RATE * PROBE:
+                return noise
+        return 0.0
 
     def fill(
         self, writer: "DatasetWriter", episodes: int, progress: Progress | None
@@ -186,7 +215,8 @@ class _Recorder:
                 )
             ids = FIRST_ID + attempts + np.arange(self.env.num_envs)
             for identity, episode in zip(ids, self._run(ids), strict=True):
-                success = bool(episode["success"][-1]) and not episode.pop("diverged")
+                success = _solved(episode)
+                del episode["diverged"]
                 attempts += 1
                 successes += success
                 if success or self.keep_failures:
@@ -204,6 +234,7 @@ class _Recorder:
             frames=frames,
             attempts=attempts,
             successes=successes,
+            noise=self.noise,
             seconds=time.perf_counter() - began,
         )
 
@@ -216,7 +247,8 @@ class _Recorder:
         running = np.ones(env.num_envs, bool)
         lengths = np.zeros(env.num_envs, int)
         diverged = np.zeros(env.num_envs, bool)
-        disturbance = self._noise(0)
+        drift = self._noise(0)
+        disturbance = drift * self._burst(0)
         while running.any():
             wanted = np.clip(self.policy.act(obs), self.low, self.high)
             seen = obs["state"].astype(np.float32)
@@ -234,7 +266,8 @@ class _Recorder:
             lengths += running
             diverged |= running & info["diverged"]
             running &= ~(terminated | truncated)
-            disturbance = CORRELATION * disturbance + self._noise(len(steps))
+            drift = CORRELATION * drift + self._noise(len(steps))
+            disturbance = drift * self._burst(len(steps))
         whole = {key: np.stack([step[key] for step in steps], 1) for key in steps[0]}
         return [
             {key: values[i, : lengths[i]] for key, values in whole.items()}
@@ -242,14 +275,24 @@ class _Recorder:
             for i in range(env.num_envs)
         ]
 
+    def _burst(self, step: int) -> np.ndarray:
+        """Whether each environment is disturbed at a step, (num_envs, 1)."""
+        offset = self.env.draws.uniform("dart_phase") * PERIOD
+        time_in_period = (step * self.env.control_dt + offset) % PERIOD
+        return (time_in_period < BURST)[:, None]
+
     def _noise(self, step: int) -> np.ndarray:
         """What is new in the disturbance at a step, (num_envs, action_dim).
 
         An autoregressive process of order one; the first value has its final variance.
         """
-        size = (self.high - self.low) / 2 * self.noise
         if not self.noise:
-            return np.zeros((self.env.num_envs, len(size)))
+            return np.zeros((self.env.num_envs, len(self.low)))
+        size = (self.high - self.low) / 2 * self.noise
         share = 1.0 if step == 0 else np.sqrt(1 - CORRELATION**2)
         counter = np.full(self.env.num_envs, step)
         return share * size * self.env.draws.normal("dart", (len(size),), counter)
+
+
+def _solved(episode: dict[str, Any]) -> bool:
+    return bool(episode["success"][-1]) and not episode["diverged"]
