@@ -14,7 +14,7 @@ from sandbot.options import (
     MaybePath,
     Names,
     Seeded,
-    TaskName,
+    TaskOrEnv,
     parse,
 )
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Seeded, Batched):
+class Options(Seeded, Batched, TaskOrEnv):
     """Run policies in engines under randomisations, on the same episodes, and judge.
 
     Prints success rates with n and 95% Wilson intervals, and the gap between engines
@@ -32,8 +32,6 @@ class Options(Seeded, Batched):
     and videos.
     """
 
-    task: TaskName
-    """`sandbot list` shows them."""
     policy: Names = ("expert",)
     """Names or checkpoint folders, one or more."""
     engine: Names = ("mujoco",)
@@ -94,7 +92,7 @@ def _evaluate(options: Options) -> list:
             bar.set_description(f"{policy}, {engine}, {profile}")
 
         return evaluate(
-            options.task,
+            options.find_task().name,
             options.policy,
             engines=options.engine,
             randomize=options.randomize,
