@@ -10,6 +10,8 @@ from pathlib import Path
 PACKAGES = ("mujoco", "numpy", "pybullet", "sandbot", "torch")
 """The packages whose version can change a result."""
 
+RECORDS = "benchmarks/results"
+
 
 def command() -> str:
     """The command line of this process, without the path of the program."""
@@ -29,7 +31,11 @@ def commit() -> str:
     head = _git("rev-parse", "HEAD")
     if found is None or head is None:
         return "unknown"
-    return head + ("+dirty" if _git("status", "--porcelain", "-uno") else "")
+    # recorded results are not source, and are rewritten by what asks for the commit
+    changed = _git(
+        "status", "--porcelain", "-uno", "--", ":/", f":(top,exclude){RECORDS}"
+    )
+    return head + ("+dirty" if changed else "")
 
 
 def versions() -> dict[str, str]:
