@@ -6,6 +6,7 @@ Arrays are batched, SI units, world frame, quaternions ``wxyz``, velocities line
 before angular.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -219,6 +220,50 @@ def default_field(model: "mujoco.MjModel", field: str) -> np.ndarray:
     if field.startswith("opt."):
         return np.asarray(getattr(model.opt, field[4:]))
     return getattr(model, field)
+
+
+def check_state(
+    engine: Engine, state: EngineState, saved: Array | None, mine: Array
+) -> None:
+    """Refuse a state that another engine, or one of another size, has saved.
+
+    Args:
+        engine: that is to go on from it.
+        state: on offer.
+        saved: the state's array of what every environment has.
+        mine: the engine's own of that kind.
+
+    Raises:
+        EngineError: it does not fit.
+    """
+    if state.engine != engine.name:
+        raise EngineError(
+            f"a state saved by the engine {state.engine!r} cannot be loaded into "
+            f"{engine.name!r}: save it from an engine of the same name"
+        )
+    if saved is None or saved.shape != mine.shape:
+        given = "nothing" if saved is None else f"{saved.shape}"
+        raise EngineError(
+            f"the state holds {given} where this engine has {mine.shape} "
+            "(num_envs, size): load it into an engine like the one that saved it"
+        )
+
+
+def restore_fields(
+    engine: Engine, state: EngineState, varied: Iterable[str], where: Mask
+) -> None:
+    """Give fields the values of a saved state, or their nominal ones.
+
+    Args:
+        engine: to write to.
+        state: whose arrays "field:<name>" hold what was varied when it was saved.
+        varied: names of the fields that the engine varies now.
+        where: (num_envs,) which environments.
+    """
+    saved = {k[6:]: v for k, v in state.arrays.items() if k.startswith("field:")}
+    for name in sorted(saved.keys() | set(varied)):
+        default = default_field(engine.model, name)
+        engine.set_field(name, saved.get(name, default), where)
 
 
 def render_snapshots(

@@ -30,9 +30,11 @@ from sims.engine import (
     EngineError,
     EngineState,
     check_field,
+    check_state,
     default_field,
     find_frame,
     render_snapshots,
+    restore_fields,
 )
 from sims.engines.bullet_contact import ContactSensor
 from sims.engines.bullet_env import MEMORY, BulletEnv
@@ -230,23 +232,9 @@ class BulletEngine:
 
     def load(self, state: EngineState, where: Mask) -> None:
         """See :meth:`Engine.load <sims.engine.Engine.load>`."""
-        if state.engine != self.name:
-            raise EngineError(
-                f"a state saved by the engine {state.engine!r} cannot be loaded into "
-                f"{self.name!r}: save it from an engine of the same name"
-            )
         saved = state.arrays
-        if saved["qpos"].shape != self.qpos.shape:
-            given, mine = saved["qpos"].shape, self.qpos.shape
-            raise EngineError(
-                f"the state is of {given[0]} environments with {given[1]} positions, "
-                f"this engine has {mine[0]} with {mine[1]}: load it into an engine "
-                "like the one that saved it"
-            )
-        names = {key[6:] for key in saved if key.startswith("field:")}
-        for name in names | set(self._fields):
-            default = default_field(self.model, name)
-            self.set_field(name, saved.get(f"field:{name}", default), where)
+        check_state(self, state, saved.get("qpos"), self.qpos)
+        restore_fields(self, state, self._fields, where)
         for mine, key in (
             (self.qpos, "qpos"),
             (self.qvel, "qvel"),

@@ -20,12 +20,13 @@ from mujoco.batch import Batch
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
 from sims.engine import (
-    EngineError,
     EngineState,
     check_field,
+    check_state,
     default_field,
     find_frame,
     render_snapshots,
+    restore_fields,
 )
 
 _VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -180,18 +181,9 @@ class MujocoEngine:
 
     def load(self, state: EngineState, where: Mask) -> None:
         """See :meth:`Engine.load <sims.engine.Engine.load>`."""
-        if state.engine != self.name:
-            raise EngineError(
-                f"a state saved by the engine {state.engine!r} cannot be loaded into "
-                f"{self.name!r}: save it from an engine of the same name"
-            )
+        check_state(self, state, state.arrays.get("state"), self.batch.state)
         where = np.asarray(where, bool)
-        for name in self._fields:
-            saved = state.arrays.get(f"field:{name}", default_field(self.model, name))
-            self.set_field(name, saved, where)
-        for key, saved in state.arrays.items():
-            if key.startswith("field:") and key[6:] not in self._fields:
-                self.set_field(key[6:], saved, where)
+        restore_fields(self, state, self._fields, where)
         write = partial(assign, self.batch.state, state.arrays["state"], where)
         write()
         self._settle(where)

@@ -269,6 +269,12 @@ def test_load_of_some_leaves_the_others(make: Make) -> None:
     assert np.array_equal(engine.qpos[1], other)
 
 
+def test_states_of_another_shape_are_refused(make: Make) -> None:
+    saved = make(2).save()
+    with pytest.raises(EngineError, match=r"the state holds \(2, .*load it into"):
+        make(1).load(saved, np.ones(1, bool))
+
+
 def test_states_of_another_engine_are_refused(make: Make) -> None:
     engine = make(1)
     state = engine.save()
