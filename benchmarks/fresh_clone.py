@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="make demo and make test, timed")
     parser.add_argument("--targets", nargs="+", default=["demo", "test"])
     targets = parser.parse_args().targets
-    result = {}
+    bars = []
     with tempfile.TemporaryDirectory() as empty:
         clone = Path(empty) / "sandbot"
         subprocess.run(["git", "clone", "-q", str(SOURCE), str(clone)], check=True)
@@ -45,12 +45,15 @@ def main() -> None:
             seconds, tail = timed(target, clone)
             print(tail)
             print(f"make {target}: {seconds:.0f} s, bar {BAR:.0f} s")
-            result[f"make {target}"] = {
-                "seconds": round(seconds),
-                "bar": f"<= {BAR:.0f} s",
-                "met": seconds <= BAR,
-            }
-    path = record("fresh_clone", {"rows": result})
+            bars.append(
+                {
+                    "what": f"`make {target}` in a fresh clone [s]",
+                    "figure": round(seconds),
+                    "bar": f"<= {BAR:.0f}",
+                    "met": seconds <= BAR,
+                }
+            )
+    path = record("fresh_clone", {"bars": bars})
     print(f"wrote {path.relative_to(SOURCE)}")
 
 

@@ -1,0 +1,38 @@
+"""What the documents say is what was recorded, and names what exists."""
+
+import re
+from pathlib import Path
+
+from benchmarks.table import README, section, tables
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_readmes_tables_are_the_recorded_results() -> None:
+    text = README.read_text()
+    start, end = section(text)
+    assert text[start:end].strip() == tables().strip(), (
+        "run `python -m benchmarks.table --write`"
+    )
+
+
+def test_the_map_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "guide-map.md").read_text()
+    named = set(re.findall(r"`([a-z_]+/[\w/]*(?:\.py)?)`", text))
+    assert len(named) > 15
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing
+
+
+def test_the_map_has_a_row_for_each_part_of_the_guide() -> None:
+    text = (ROOT / "docs" / "guide-map.md").read_text()
+    parts = [int(n) for n in re.findall(r"^## Part (\d+):", text, re.MULTILINE)]
+    assert parts == list(range(1, 21))
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert all(line.count("|") == 5 for line in rows)
+    assert all(line.split("|")[2].strip() for line in rows)
+
+
+def test_pictures_of_the_readme_exist() -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", README.read_text()):
+        assert (ROOT / link).exists(), link
