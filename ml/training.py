@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from assets.errors import SandbotError, UsageError
+from ml.device import find_device
 from ml.ema import EMA
 from ml.metrics_log import MetricsLog
 from ml.samples import Batch, Order, Samples
@@ -83,7 +84,8 @@ class Trainer:
             UsageError: the state belongs to another configuration or other data.
             SandbotError: the state is damaged.
         """
-        self.model, self.loss = model, loss
+        self.device = find_device(config.device)
+        self.model, self.loss = model.to(self.device), loss
         self.train, self.validation = train, validation
         self.folder, self.config = folder, config
         whole = {"format": FORMAT, "training": asdict(config), **identity}
@@ -155,7 +157,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        loss = self.loss(self.model, self.train.gather(self.order(self.step)))
+        loss = self.loss(self.model, self._batch(self.train, self.order(self.step)))
         self.optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(
@@ -167,6 +169,9 @@ class Trainer:
         self.optimizer.step()
         self.ema.update(self.model)
         return values
+
+    def _batch(self, samples: Samples, rows: Tensor) -> Batch:
+        return {k: v.to(self.device) for k, v in samples.gather(rows).items()}
 
     def _log(self, log: MetricsLog, loss: float, norm: float) -> None:
         self.loss_sum += loss
@@ -185,7 +190,7 @@ class Trainer:
         """Judge the averaged weights on the held-out episodes."""
         total = 0.0
         for part in torch.arange(len(self.validation)).split(self.order.batch):
-            loss = self.loss(self.ema.module, self.validation.gather(part))
+            loss = self.loss(self.ema.module, self._batch(self.validation, part))
             total += loss.item() * len(part)
         loss = total / len(self.validation)
         if not math.isfinite(loss):
@@ -194,7 +199,8 @@ class Trainer:
         self.waited += 1
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.waited = loss, self.step, 0
-            self.best = {k: v.clone() for k, v in self.ema.state_dict().items()}
+            weights = self.ema.state_dict()
+            self.best = {k: v.to("cpu", copy=True) for k, v in weights.items()}
 
     def _broken(self, what: str) -> SandbotError:
         saved = (self.folder / STATE).is_file()
@@ -219,6 +225,7 @@ class Trainer:
             tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
         numbers = {name: getattr(self, name) for name in _NUMBERS}
         numbers |= {"identity": self.identity, "ema_updates": self.ema.updates}
+        tensors = {name: value.cpu() for name, value in tensors.items()}
         save_state(self.folder / STATE, tensors, numbers)
 
     def _load(self) -> None:

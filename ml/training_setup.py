@@ -48,6 +48,8 @@ class TrainingConfig:
     """Of initial weights, order of the samples and choice of held-out episodes."""
     threads: int = 1
     """Threads of torch; more of them rarely help networks this small."""
+    device: str = "cpu"
+    """cpu, cuda or auto. Only on the CPU is a resumed training the same to the bit."""
     tensorboard: bool = True
     """Whether to write TensorBoard's event files beside metrics.jsonl."""
 

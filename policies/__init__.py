@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sims.task import Task
 
 CHECKPOINTS: dict[str, str] = {"bc": "policies.bc"}
-"""By the kind in ``config.json``: the module whose ``load(folder, task, num_envs)``
-makes the policy."""
+"""By the kind in ``config.json``: the module whose ``load(folder, task, num_envs,
+device)`` makes the policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,11 @@ POLICIES.update({e.name: e.load()() for e in entry_points(group="sandbot.policie
 
 
 def make_policy(
-    name: "str | Path", task: "Task", num_envs: int, seed: int = 0
+    name: "str | Path",
+    task: "Task",
+    num_envs: int,
+    seed: int = 0,
+    device: str = "cpu",
 ) -> "Policy":
     """A fresh policy for a task.
 
@@ -100,6 +104,7 @@ def make_policy(
         task: what it is to do.
         num_envs: how many environments it acts in.
         seed: of policies that draw random numbers.
+        device: where networks run: cpu, cuda or auto.
 
     Raises:
         UsageError: neither a known name nor a checkpoint, or one for another task.
@@ -116,7 +121,7 @@ def make_policy(
             )
         raise unknown("policy", name, [*POLICIES, "the folder of a checkpoint"])
     kind = _checkpoint_kind(folder)
-    return import_module(CHECKPOINTS[kind]).load(folder, task, num_envs)
+    return import_module(CHECKPOINTS[kind]).load(folder, task, num_envs, device)
 
 
 def _checkpoint_kind(folder: Path) -> str:

@@ -31,12 +31,11 @@ from ml.normalizer import Normalizer
 from ml.provenance import command, commit, versions
 from ml.samples import Batch, Frames, Samples, Windows, split_episodes
 from ml.spec import ArraySpec
-from ml.tiles import run_tiled
 from ml.training import Trainer, TrainingResult
 from ml.training_setup import TrainingConfig, open_run, reproducible
+from policies.network import NetworkPolicy
 
 if TYPE_CHECKING:
-    from sims.arrays import Array, Mask, Obs
     from sims.task import Task
 
 KIND = "bc"
@@ -116,55 +115,6 @@ def bc_loss(model: nn.Module, batch: Batch) -> Tensor:
     return (error * batch["counts"]).sum() / batch["counts"].sum()
 
 
-class BCPolicy:
-    """A trained network as a :class:`sims.policy.Policy`."""
-
-    def __init__(
-        self,
-        net: BCNet,
-        columns: np.ndarray,
-        *,
-        obs_spec: ArraySpec,
-        action_spec: ArraySpec,
-        control_dt: float,
-        num_envs: int,
-    ) -> None:
-        """Ready to act, with an empty memory.
-
-        Args:
-            net: trained.
-            columns: which elements of the observation it reads.
-            obs_spec: of the whole group.
-            action_spec: actions are clipped to its limits.
-            control_dt: time between two actions [s].
-            num_envs: how many environments.
-        """
-        self.obs_spec = {GROUP: obs_spec}
-        self.action_spec = action_spec
-        self.control_dt = control_dt
-        self._net = net.eval()
-        self._columns = columns
-        self._low, self._high = action_spec.limits()
-        self._memory = net.network.memory(num_envs)
-
-    def reset(self, where: "Mask | None" = None) -> None:
-        """Forget the past of these environments, or of all."""
-        if where is None:
-            self._memory = torch.zeros_like(self._memory)
-        else:
-            gone = torch.from_numpy(np.asarray(where, bool))
-            self._memory = self._memory.clone()
-            self._memory[gone] = 0.0
-
-    def act(self, obs: "Obs") -> "Array":
-        """(num_envs, action_dim) float32, within the limits."""
-        seen = np.asarray(obs[GROUP], np.float32)[:, self._columns]
-        action, self._memory = run_tiled(
-            self._net.step, torch.from_numpy(seen), self._memory
-        )
-        return np.clip(action.numpy(), self._low, self._high)
-
-
 def train(
     *,
     data: Path,
@@ -219,17 +169,20 @@ def train(
     return result
 
 
-def load(folder: Path, task: "Task", num_envs: int) -> BCPolicy:
+def load(
+    folder: Path, task: "Task", num_envs: int, device: str = "cpu"
+) -> NetworkPolicy:
     """A policy from a checkpoint.
 
     Args:
         folder: the checkpoint.
         task: that it will act in; the one it was trained for.
         num_envs: in how many environments.
+        device: where the network runs: cpu, cuda or auto.
 
     Raises:
-        UsageError: no checkpoint, or one for another task.
-        SandbotError: the checkpoint is damaged.
+        UsageError: no checkpoint, or one for another task, or an unknown device.
+        SandbotError: the checkpoint is damaged, or there is no such device.
     """
     folder = Path(folder)
     about = read_config(folder, KIND)
@@ -254,13 +207,16 @@ def load(folder: Path, task: "Task", num_envs: int) -> BCPolicy:
             f"checkpoint {folder} observes {', '.join(obs_spec.names)}; "
             f"{task.name!r} now has {', '.join(task.obs_spec[GROUP].names)}: train anew"
         )
-    return BCPolicy(
+    return NetworkPolicy(
         net,
-        columns,
+        net.step,
+        net.network.memory(num_envs),
+        group=GROUP,
+        columns=columns,
         obs_spec=obs_spec,
         action_spec=action_spec,
         control_dt=control_dt,
-        num_envs=num_envs,
+        device=device,
     )
 
 
