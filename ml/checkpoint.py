@@ -8,6 +8,7 @@
 checkpoint is complete. Whatever is damaged is refused in one line.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def load_weights(folder: Path, config: dict[str, Any], model: nn.Module) -> None
         content = path.read_bytes()
     except OSError as error:
         raise damaged(folder, f"{MODEL} cannot be read ({error.strerror})") from error
-    if sha256(path) != config.get("model_sha256"):
+    if hashlib.sha256(content).hexdigest() != config.get("model_sha256"):
         raise damaged(folder, f"{MODEL} is not the file that {CONFIG} was written with")
     try:
         model.load_state_dict(load(content), strict=True)

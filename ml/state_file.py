@@ -39,12 +39,14 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         SandbotError: the file is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = path.read_bytes()  # at once: the file may be replaced meanwhile
+        tensors = load(content)
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])["__metadata__"]
         numbers = json.loads(header["numbers"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise _damaged(path, repr(error)) from error

@@ -18,7 +18,7 @@ STATE = "training_state/state.safetensors"
 class TrainingConfig:
     """How a network is trained."""
 
-    steps: int = 8000
+    steps: int = 6000
     """Steps of the optimiser, unless the validation loss stops falling before."""
     batch_size: int = 1024
     """Frames per step."""

@@ -1,12 +1,7 @@
 """Record demonstrations: a policy acts in an environment, and a dataset remembers.
 
-A clone that leaves the demonstrator's path finds nothing in the data that leads back,
-and its errors grow with the square of the time (Ross and Bagnell 2010). DART (Laskey et
-al. 2017, "Noise injection for robust imitation learning") lets the demonstrator itself
-err: the executed action is disturbed, the recorded one is what the demonstrator wanted
-there. So the data hold recoveries, at no cost but noise. The disturbance comes in
-bursts with calm between them: without calm, an episode in which something must be held
-still would not succeed.
+The executed action may be disturbed (:mod:`policies.dart`) while the recorded one is
+what the demonstrator wanted.
 
 The identities of recorded episodes begin at :data:`FIRST_ID`, far from those of
 evaluations (0, 1, 2 ...): with whatever seed, nothing is tested on what it was shown.
@@ -21,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import SandbotError, UsageError
+from policies.dart import Disturbance
 
 if TYPE_CHECKING:
     from ml.lerobot import DatasetWriter
@@ -36,11 +32,6 @@ PROBE = 20
 """Episodes that a disturbance is tried on ..."""
 PROBE_RATE = 0.8
 """... and the fraction of them that must succeed."""
-CORRELATION = 0.9
-"""Of the disturbance from one step to the next: white noise would average out in the
-arm's inertia before it has moved anything."""
-BURST, PERIOD = 0.5, 1.5
-"""Length of a burst, and time from one to the next [s]; the first begins anywhere."""
 ATTEMPTS = 5
 """Give up after this many attempts per wanted episode."""
 
@@ -156,8 +147,6 @@ def collect(
             overwrite=overwrite,
         )
         recorder = _Recorder(env, demonstrator, keep_failures, seed)
-        if noise and not recorder.limited:
-            raise UsageError("noise is a fraction of the action's limits: it has none")
         with writer:
             recorder.noise = recorder.probe() if noise is None else noise
             summary = recorder.fill(writer, episodes, progress)
@@ -247,51 +236,37 @@ class _Recorder:
         running = np.ones(env.num_envs, bool)
         lengths = np.zeros(env.num_envs, int)
         diverged = np.zeros(env.num_envs, bool)
-        drift = self._noise(0)
-        disturbance = drift * self._burst(0)
+        disturbance = Disturbance(env, self.noise)
+        disturbance.reset()
         while running.any():
             wanted = np.clip(self.policy.act(obs), self.low, self.high)
             seen = obs["state"].astype(np.float32)
-            obs, reward, terminated, truncated, info = env.step(wanted + disturbance)
-            if info["success"] is None:
-                raise UsageError(f"{env.task.name} measures no success: keep failures")
+            executed = wanted + disturbance.next()
+            obs, reward, terminated, truncated, info = env.step(executed)
+            success = info["success"]
+            if success is None:
+                if not self.keep_failures:
+                    raise UsageError(
+                        f"{env.task.name} measures no success: keep failures as well"
+                    )
+                success = np.zeros(env.num_envs, bool)
             steps.append(
                 {
                     "observation": seen,
                     "action": wanted.astype(np.float32),
                     "reward": np.array(reward, np.float32),
-                    "success": np.array(info["success"]),
+                    "success": np.array(success),
                 }
             )
             lengths += running
             diverged |= running & info["diverged"]
             running &= ~(terminated | truncated)
-            drift = CORRELATION * drift + self._noise(len(steps))
-            disturbance = drift * self._burst(len(steps))
         whole = {key: np.stack([step[key] for step in steps], 1) for key in steps[0]}
         return [
             {key: values[i, : lengths[i]] for key, values in whole.items()}
             | {"diverged": diverged[i]}
             for i in range(env.num_envs)
         ]
-
-    def _burst(self, step: int) -> np.ndarray:
-        """Whether each environment is disturbed at a step, (num_envs, 1)."""
-        offset = self.env.draws.uniform("dart_phase") * PERIOD
-        time_in_period = (step * self.env.control_dt + offset) % PERIOD
-        return (time_in_period < BURST)[:, None]
-
-    def _noise(self, step: int) -> np.ndarray:
-        """What is new in the disturbance at a step, (num_envs, action_dim).
-
-        An autoregressive process of order one; the first value has its final variance.
-        """
-        if not self.noise:
-            return np.zeros((self.env.num_envs, len(self.low)))
-        size = (self.high - self.low) / 2 * self.noise
-        share = 1.0 if step == 0 else np.sqrt(1 - CORRELATION**2)
-        counter = np.full(self.env.num_envs, step)
-        return share * size * self.env.draws.normal("dart", (len(size),), counter)
 
 
 def _solved(episode: dict[str, Any]) -> bool:

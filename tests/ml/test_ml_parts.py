@@ -1,6 +1,7 @@
 """Normaliser, average, schedule, networks, samples: against their definitions."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_cosine_schedule() -> None:
     assert factor(55) == pytest.approx(0.55)
     assert factor(100) == factor(200) == pytest.approx(0.1)
     falling = [factor(s) for s in range(10, 101)]
-    assert all(a > b for a, b in zip(falling, falling[1:], strict=False))
+    assert all(a > b for a, b in pairwise(falling))
 
 
 @pytest.mark.parametrize("changes", [True, False])
@@ -153,9 +154,7 @@ def test_windows_stay_inside_an_episode() -> None:
     lengths = np.array([30, 5, 20])
     episode = np.repeat([0.0, 1.0, 2.0], lengths)[:, None]
     frame = np.concatenate([np.arange(n) for n in lengths])[:, None].astype(float)
-    windows = Windows(
-        np.hstack([episode, frame]), frame, lengths, window=8, burn_in=3
-    )
+    windows = Windows(np.hstack([episode, frame]), frame, lengths, window=8, burn_in=3)
     batch = windows.gather(torch.arange(len(windows)))
     counts = batch["counts"].bool()
     seen = set()
