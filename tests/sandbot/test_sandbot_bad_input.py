@@ -53,7 +53,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Fails:
         ("play arm-reach --engine", "--engine wants a value"),
         ("play arm-reach --out film.txt --viewer video", ".mp4"),
         ("play arm-reach --viewer web --port 99999", "99999"),
-        ("eval", "TASK"),
+        ("eval", "give a task or --env"),
         ("eval arm-rech", "Did you mean 'arm-reach'?"),
         ("eval arm-reach --policy", "--policy wants at least one"),
         ("eval arm-reach --policy zero zero", "twice"),
