@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.results import Row
+from evaluation.results import Row, return_interval_text
 from ml.files import write_bytes
 
 BEGIN = "<!-- evaluation: written by `sandbot eval` -->"
@@ -55,11 +55,17 @@ def _section(table: Sequence[Row]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for row in table:
-        lines.append(
-            f"| {row['task']} | {row['engine']} | {row['randomize']} "
-            f"| {row['success_rate']:.1%} | {row['n']} "
-            f"| {row['ci_low']:.1%} to {row['ci_high']:.1%} |"
-        )
+        world = f"| {row['task']} | {row['engine']} | {row['randomize']} "
+        if row["success_rate"] is None:
+            lines.append(
+                f"{world}| return {row['mean_return']:.1f} | {row['n']} "
+                f"| {return_interval_text(row)} |"
+            )
+        else:
+            lines.append(
+                f"{world}| {row['success_rate']:.1%} | {row['n']} "
+                f"| {row['ci_low']:.1%} to {row['ci_high']:.1%} |"
+            )
     return [
         *lines,
         "",

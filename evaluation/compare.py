@@ -58,6 +58,8 @@ def compare(first: Rollout, second: Rollout) -> Gap:
                 f"only results of the same episodes can be paired: {what} is {a!r} in "
                 f"one and {b!r} in the other"
             )
+    if first.success is None or second.success is None:
+        raise UsageError(f"{first.task} measures no success to compare")
     only_first = int(np.sum(first.success & ~second.success))
     only_second = int(np.sum(~first.success & second.success))
     return Gap(
@@ -66,8 +68,8 @@ def compare(first: Rollout, second: Rollout) -> Gap:
         first=first.engine,
         second=second.engine,
         n=first.n,
-        first_rate=first.rate,
-        second_rate=second.rate,
+        first_rate=float(first.success.mean()),
+        second_rate=float(second.success.mean()),
         only_first=only_first,
         only_second=only_second,
         p_value=float(mcnemar_exact(only_first, only_second)),
@@ -75,10 +77,14 @@ def compare(first: Rollout, second: Rollout) -> Gap:
 
 
 def gaps(results: Sequence[Rollout]) -> list[Gap]:
-    """All pairs of engines, for each policy and randomisation among the results."""
+    """All pairs of engines, for each policy and randomisation among the results.
+
+    Those that measure no success have none.
+    """
     groups: dict[tuple[str, str], list[Rollout]] = {}
     for result in results:
-        groups.setdefault((result.policy, result.randomize), []).append(result)
+        if result.success is not None:
+            groups.setdefault((result.policy, result.randomize), []).append(result)
     return [
         compare(first, second)
         for group in groups.values()

@@ -13,7 +13,7 @@ from typing import Any
 from evaluation.compare import Gap, gaps
 from evaluation.files import writable_folder
 from evaluation.machine import machine
-from evaluation.results import Row, rows, write_rows
+from evaluation.results import Row, return_interval_text, rows, write_rows
 from evaluation.rollout import Rollout
 from evaluation.videos import Clip, record_clips
 from ml.files import write_bytes
@@ -83,11 +83,14 @@ def render_page(
     )
     environment.filters["percent"] = lambda x: f"{100 * x:.1f}%"
     environment.filters["p_value"] = p_text
+    environment.filters["return_interval"] = return_interval_text
     source = (Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8")
     engines = list(dict.fromkeys(result.engine for result in results))
     return environment.from_string(source).render(
         first=table[0],
         table=table,
+        measured=[row for row in table if row["success_rate"] is not None],
+        others=[row for row in table if row["success_rate"] is None],
         cards=_cards(table),
         gaps=pairs,
         engines={name: index % 4 for index, name in enumerate(engines)},
@@ -107,11 +110,13 @@ def p_text(p: float) -> str:
 
 
 def _cards(table: Sequence[Row]) -> list[dict[str, Row]]:
-    """Per policy: its first row, and its lowest one."""
+    """Per policy: its first row, and its lowest one by success, else by return."""
     cards = []
     for policy in dict.fromkeys(row["policy"] for row in table):
         own = [row for row in table if row["policy"] == policy]
-        lowest = min(own, key=lambda row: row["success_rate"])
+        measured = all(row["success_rate"] is not None for row in own)
+        judged = "success_rate" if measured else "mean_return"
+        lowest = min(own, key=lambda row: row[judged])
         cards.append({"home": own[0], "lowest": lowest})
     return cards
 

@@ -1,5 +1,6 @@
 """From roll-outs to the rows of ``results.json``."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from evaluation.rollout import Rollout
 from ml.files import write_json
 from ml.provenance import commit, versions
-from ml.statistics import wilson_interval
+from ml.statistics import mean_interval, wilson_interval
 
 Row = dict[str, Any]
 """One policy in one engine under one randomisation; plain data."""
@@ -16,7 +17,10 @@ FILE = "results.json"
 
 
 def rows(results: Sequence[Rollout], command: str) -> list[Row]:
-    """Plain data of each result, with its 95% Wilson interval and where it comes from.
+    """Plain data of each result, with 95% intervals and where it comes from.
+
+    Wilson's interval for the success rate, and Student's t for the mean return. What a
+    task does not measure, and an interval of one return, is None.
 
     Args:
         results: of :func:`evaluation.rollout.evaluate`.
@@ -25,7 +29,10 @@ def rows(results: Sequence[Rollout], command: str) -> list[Row]:
     source = {"command": command, "commit": commit(), "versions": versions()}
     table = []
     for result in results:
-        low, high = wilson_interval(result.successes, result.n)
+        low = high = None
+        if result.successes is not None:
+            low, high = wilson_interval(result.successes, result.n)
+        least, most = mean_interval(result.returns)
         table.append(
             {
                 "task": result.task,
@@ -35,9 +42,11 @@ def rows(results: Sequence[Rollout], command: str) -> list[Row]:
                 "n": result.n,
                 "successes": result.successes,
                 "success_rate": result.rate,
-                "ci_low": float(low),
-                "ci_high": float(high),
+                "ci_low": low,
+                "ci_high": high,
                 "mean_return": float(result.returns.mean()),
+                "return_ci_low": least if math.isfinite(least) else None,
+                "return_ci_high": most if math.isfinite(most) else None,
                 "mean_length": float(result.lengths.mean()),
                 "diverged": int(result.diverged.sum()),
                 "seed": result.seed,
@@ -56,3 +65,10 @@ def write_rows(folder: Path, table: Sequence[Row]) -> Path:
     path = folder / FILE
     write_json(path, list(table))
     return path
+
+
+def return_interval_text(row: Row) -> str:
+    """The interval of a row's mean return, as people write it."""
+    if row["return_ci_low"] is None:
+        return "unknown (n = 1)"
+    return f"{row['return_ci_low']:.1f} to {row['return_ci_high']:.1f}"

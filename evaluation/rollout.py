@@ -34,8 +34,8 @@ class Rollout:
     seed: int
     control_dt: float
     """[s]"""
-    success: np.ndarray
-    """(n,) bool: of each episode, at its end."""
+    success: np.ndarray | None
+    """(n,) bool: of each episode, at its end; None: the task measures none."""
     returns: np.ndarray
     """(n,): sum of rewards."""
     lengths: np.ndarray
@@ -48,24 +48,24 @@ class Rollout:
     @property
     def n(self) -> int:
         """Number of episodes."""
-        return len(self.success)
+        return len(self.returns)
 
     @property
-    def successes(self) -> int:
-        """Number of episodes that succeeded."""
-        return int(self.success.sum())
+    def successes(self) -> int | None:
+        """Number of episodes that succeeded; None: the task measures none."""
+        return None if self.success is None else int(self.success.sum())
 
     @property
-    def rate(self) -> float:
-        """Fraction of episodes that succeeded."""
-        return self.successes / self.n
+    def rate(self) -> float | None:
+        """Fraction of episodes that succeeded; None: the task measures none."""
+        return None if self.successes is None else self.successes / self.n
 
 
 def rollout(
     task: str,
     policy: str,
     *,
-    engine: str = "mujoco",
+    engine: str | None = None,
     randomize: str = "none",
     episodes: int = 200,
     seed: int = 0,
@@ -76,9 +76,9 @@ def rollout(
     """Run one policy for so many episodes.
 
     Args:
-        task: a name in ``sims.TASKS``.
+        task: a name in ``sims.TASKS``, or a Gymnasium id.
         policy: a policy's name, or the folder of a checkpoint.
-        engine: a name in ``sims.ENGINES``.
+        engine: a name in ``sims.ENGINES``; None: the task's usual one.
         randomize: a profile of the task.
         episodes: how many; episode ``i`` has the identity ``i``.
         seed: of the episodes' draws.
@@ -92,14 +92,18 @@ def rollout(
     """
     from policies import make_policy
     from sims import make_env, make_task
+    from sims.registry import find_engine
 
     if episodes < 1:
         raise UsageError(f"episodes must be at least 1, got {episodes}")
+    if num_envs is not None and num_envs < 1:
+        raise UsageError(f"num_envs must be at least 1, got {num_envs}")
     the_task = make_task(task)
-    batches = list(chunks(episodes, _batch_size(engine, num_envs)))
+    engine_name, entry = find_engine(the_task, engine)
+    batches = list(chunks(episodes, num_envs or entry.default_num_envs))
     env = make_env(
         the_task,
-        engine=engine,
+        engine=engine_name,
         num_envs=len(batches[0]),
         randomize=randomize,
         seed=seed,
@@ -116,17 +120,18 @@ def rollout(
     joined = {
         key: np.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]
     }
-    success, returns, lengths, diverged = (
-        joined.pop(key) for key in ("success", "returns", "lengths", "diverged")
+    success, measured, returns, lengths, diverged = (
+        joined.pop(key)
+        for key in ("success", "measured", "returns", "lengths", "diverged")
     )
     return Rollout(
         task=task,
         policy=policy,
-        engine=engine,
+        engine=engine_name,
         randomize=randomize,
         seed=seed,
         control_dt=env.control_dt,
-        success=success,
+        success=success if measured.any() else None,
         returns=returns,
         lengths=lengths,
         diverged=diverged,
@@ -138,7 +143,7 @@ def evaluate(
     task: str,
     policies: Sequence[str],
     *,
-    engines: Sequence[str] = ("mujoco",),
+    engines: Sequence[str] | None = None,
     randomize: Sequence[str] = ("none",),
     episodes: int = 200,
     seed: int = 0,
@@ -152,9 +157,9 @@ def evaluate(
     Names and numbers of all combinations are checked before the first one runs.
 
     Args:
-        task: a name in ``sims.TASKS``.
+        task: a name in ``sims.TASKS``, or a Gymnasium id.
         policies: names, or folders of checkpoints.
-        engines: names in ``sims.ENGINES``.
+        engines: names in ``sims.ENGINES``; None: the task's usual one.
         randomize: profiles of the task.
         episodes: how many in each combination.
         seed: of all of them.
@@ -171,6 +176,8 @@ def evaluate(
         UsageError: a name that does not exist, or a number that is not allowed.
         SandbotError: a checkpoint that cannot be read.
     """
+    if engines is None:
+        engines = (_usual_engine(task),)
     steps = _check(task, policies, engines, randomize, episodes, seed, num_envs)
     results = []
     for policy in policies:
@@ -245,7 +252,7 @@ def _check(
 ) -> int:
     """Refuse what cannot run before anything runs; the steps of an episode."""
     from policies import make_policy
-    from sims import ENGINES, make_env, make_task
+    from sims import make_env, make_task
     from sims.draws import check_seed
 
     the_task = make_task(task)
@@ -264,8 +271,6 @@ def _check(
     if episodes < 1:
         raise UsageError(f"episodes must be at least 1, got {episodes}")
     for engine in engines:
-        if engine not in ENGINES:
-            raise unknown("engine", engine, ENGINES)
         make_env(the_task, engine=engine, num_envs=num_envs or 1).close()
     for profile in randomize:
         if profile not in the_task.randomizations:
@@ -277,17 +282,12 @@ def _check(
     return int(the_task.max_steps)
 
 
-def _batch_size(engine: str, num_envs: int | None) -> int:
-    """How many environments side by side."""
-    from sims import ENGINES
+def _usual_engine(task: str) -> str:
+    """The first of the engines that a task runs in."""
+    from sims import make_task
+    from sims.registry import find_engine
 
-    if num_envs is not None:
-        if num_envs < 1:
-            raise UsageError(f"num_envs must be at least 1, got {num_envs}")
-        return num_envs
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
-    return ENGINES[engine].default_num_envs
+    return find_engine(make_task(task), None)[0]
 
 
 def _run(
@@ -303,6 +303,7 @@ def _run(
     n = env.num_envs
     running = np.ones(n, bool)
     success, diverged = np.zeros(n, bool), np.zeros(n, bool)
+    measured = False
     returns, lengths = np.zeros(n), np.zeros(n, int)
     curves: dict[str, list[np.ndarray]] = {}
     for _ in range(env.max_steps):
@@ -313,9 +314,9 @@ def _run(
             curves.setdefault(name, []).append(np.where(running, values, np.nan))
         ended = running & (terminated | truncated)
         diverged |= running & info["diverged"]
-        if info["success"] is None:
-            raise UsageError(f"{env.task.name} measures no success to evaluate")
-        success[ended] = info["success"][ended]
+        if info["success"] is not None:
+            measured = True
+            success[ended] = info["success"][ended]
         running &= ~ended
         if progress is not None:
             progress(count)
@@ -324,6 +325,7 @@ def _run(
     success &= ~diverged
     outcome = {
         "success": success,
+        "measured": np.full(n, measured),
         "returns": returns,
         "lengths": lengths,
         "diverged": diverged,

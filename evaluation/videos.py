@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from evaluation.rollout import Rollout, start
 
 if TYPE_CHECKING:
     from sims.env import Env
-    from sims.render import Renderer
+    from sims.pictures import Pictures
 
 WIDTH, HEIGHT = 400, 304
 FPS = 25
@@ -33,21 +33,23 @@ class Clip:
     randomize: str
     episode: int
     """Its identity among the episodes of the seed."""
-    success: bool
+    success: bool | None
+    """None: the task measures none, and ``total`` stands for it."""
+    total: float
+    """Return."""
     mp4: bytes
 
 
 def record_clips(results: Sequence[Rollout]) -> tuple[list[Clip], str | None]:
     """The first success and the first failure of each policy in each engine.
 
+    Where no success is measured, the episodes of the highest and the lowest return.
+
     Returns:
         The clips, and a line that says why there are none where pictures cannot be
         drawn on this machine.
     """
-    from sims.render import gl_backend
-
     try:
-        gl_backend()
         clips = [record(result, episode) for result, episode in choose(results)]
     except SandbotError as error:
         return [], f"No videos: {error}"
@@ -58,14 +60,23 @@ def choose(results: Sequence[Rollout]) -> list[tuple[Rollout, int]]:
     """Which episodes to show: (result, episode), by policy and engine."""
     chosen: dict[tuple[str, str, bool], tuple[Rollout, int]] = {}
     for result in results:
-        for success in (True, False):
-            key = (result.policy, result.engine, success)
-            found = np.flatnonzero(result.success == success)
+        for good in (True, False):
+            key = (result.policy, result.engine, good)
+            found = _episodes(result, good)
             if key not in chosen and len(found):
                 chosen[key] = (result, int(found[0]))
     order = list(dict.fromkeys((r.policy, r.engine) for r in results))
-    keys = [(*pair, success) for pair in order for success in (True, False)]
+    keys = [(*pair, good) for pair in order for good in (True, False)]
     return [chosen[key] for key in keys if key in chosen]
+
+
+def _episodes(result: Rollout, good: bool) -> np.ndarray:
+    """Those that ended well, or badly; of returns alone, the best or the worst one."""
+    if result.success is not None:
+        return np.flatnonzero(result.success == good)
+    if np.ptp(result.returns) == 0:
+        return np.arange(int(good))
+    return np.array([result.returns.argmax() if good else result.returns.argmin()])
 
 
 def record(result: Rollout, episode: int) -> Clip | None:
@@ -74,8 +85,13 @@ def record(result: Rollout, episode: int) -> Clip | None:
     Raises:
         SandbotError: pictures cannot be drawn, or not be encoded.
     """
-    frames, success = film(result, episode)
-    if success != bool(result.success[episode]):
+    frames, success, total = film(result, episode)
+    if result.success is None:
+        success = None
+        same = bool(total == result.returns[episode])
+    else:
+        same = success == bool(result.success[episode])
+    if not same:
         return None
     return Clip(
         policy=result.policy,
@@ -83,6 +99,7 @@ def record(result: Rollout, episode: int) -> Clip | None:
         randomize=result.randomize,
         episode=episode,
         success=success,
+        total=total,
         mp4=encode(frames, FPS),
     )
 
@@ -118,45 +135,52 @@ def encode(frames: Iterable[np.ndarray], fps: int) -> bytes:
         return path.read_bytes()
 
 
-def film(result: Rollout, episode: int) -> tuple[list[np.ndarray], bool]:
-    """Pictures of one episode at :data:`FPS`, and whether it ended in success.
+def film(result: Rollout, episode: int) -> tuple[list[np.ndarray], bool | None, float]:
+    """Pictures of one episode at :data:`FPS`, whether it ended in success, its return.
 
     Raises:
         SandbotError: pictures cannot be drawn.
     """
     from policies import make_policy
     from sims import make_env, make_task
-    from sims.render import Renderer
+    from sims.pictures import open_pictures
 
     task = make_task(result.task)
     env = make_env(
         task, engine=result.engine, randomize=result.randomize, seed=result.seed
     )
-    frames, success = [], False
+    frames, success, total = [], False, 0.0
     try:
         policy = make_policy(result.policy, task, 1, seed=result.seed)
         obs = start(env, policy, np.array([episode]), result.seed)
         every = max(1, round(1 / (FPS * env.control_dt)))
-        with Renderer(env.engine.model, WIDTH, HEIGHT, quality="fast") as renderer:
+        with open_pictures(env.engine, WIDTH, HEIGHT, quality="fast") as pictures:
             for step in range(env.max_steps):
                 if step % every == 0:
-                    frames.append(_picture(renderer, env))
-                obs, _, terminated, truncated, info = env.step(policy.act(obs))
+                    frames.append(_picture(pictures, env))
+                obs, reward, terminated, truncated, info = env.step(policy.act(obs))
+                total += float(reward[0])
                 if (terminated | truncated)[0]:
-                    success = bool(info["success"][0]) and not info["diverged"][0]
+                    success = _succeeded(info)
                     break
-            frames.append(_picture(renderer, env))
+            frames.append(_picture(pictures, env))
     finally:
         env.close()
-    return frames, success
+    return frames, success, total
 
 
-def _picture(renderer: "Renderer", env: "Env") -> np.ndarray:
+def _succeeded(info: dict[str, Any]) -> bool | None:
+    """At an episode's end; None: not measured."""
+    if info["success"] is None:
+        return None
+    return bool(info["success"][0]) and not bool(info["diverged"][0])
+
+
+def _picture(pictures: "Pictures", env: "Env") -> np.ndarray:
     """(height, width, 3) uint8, through the scene's first camera."""
     from sims.render import camera_names
 
-    _, data = env.engine.snapshot(0)
-    cameras = camera_names(env.engine.model)
-    return renderer.render(
-        data, cameras[0] if cameras else None, env.task.markers(env.state, 0)
-    )
+    model = env.engine.model
+    cameras = camera_names(model) if model is not None else []
+    camera = cameras[0] if cameras else None
+    return pictures.render(0, camera, env.task.markers(env.state, 0))

@@ -7,12 +7,18 @@ interval it never leaves [0, 1] and keeps its coverage near 0 and 1.
 McNemar (1947) in its exact form: of the pairs that disagree, each direction is a fair
 coin if both policies are equally good. Pairs that agree say nothing, which is why
 comparisons are paired by seed.
+
+Student (1908), "The probable error of a mean", for returns.
 """
 
 import math
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from assets.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def wilson_interval(
@@ -43,6 +49,35 @@ def wilson_interval(
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == n else centre + half
     return low, high
+
+
+def mean_interval(values: "ArrayLike", confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of a mean; of one value alone, infinitely wide.
+
+    Exact where the values are normal; for others it is a good approximation from some
+    tens of values on.
+
+    Args:
+        values: (n,) independent, such as the returns of episodes.
+        confidence: two-sided coverage.
+
+    Raises:
+        UsageError: no values, or confidence outside (0, 1).
+    """
+    import numpy as np
+    from scipy.special import stdtrit
+
+    sample = np.asarray(values, float)
+    if sample.ndim != 1 or not len(sample):
+        raise UsageError(f"a mean is of at least one value, got shape {sample.shape}")
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence is between 0 and 1, got {confidence}")
+    n = len(sample)
+    if n == 1:
+        return -math.inf, math.inf
+    error = float(sample.std(ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * error
+    return float(sample.mean()) - half, float(sample.mean()) + half
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:

@@ -48,6 +48,11 @@ def _controller(name: str) -> "Callable[[Task, int, int], Policy]":
 
 
 def _expert(task: "Task", num_envs: int, seed: int) -> "Policy":
+    if not task.expert:
+        raise UsageError(
+            f"{task.name} has no expert: give --policy random or zero, or the folder "
+            f"of a checkpoint trained for it"
+        )
     return make_policy(task.expert, task, num_envs, seed)
 
 

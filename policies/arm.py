@@ -70,7 +70,7 @@ class ArmPolicy:
             raise UsageError(
                 f"policy {self.name!r} needs {', '.join(missing)} in the observation, "
                 f"and task {task.name!r} has no such element; {self.name!r} is for "
-                f"{', '.join(tasks)}; the expert of {task.name!r} is {task.expert!r}"
+                f"{', '.join(tasks)}; {_instead(task)}"
             )
         self.obs_spec = {self.group: task.obs_spec[self.group]}
         self.action_spec = task.action_spec
@@ -193,3 +193,10 @@ def _solve(jacobian: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     """Joint velocities (num_envs, 2) for a tip velocity; damped least squares."""
     square = matmul(jacobian, np.swapaxes(jacobian, -1, -2)) + _DAMPING**2 * np.eye(2)
     return rmatvec(jacobian, solve_spd(square, velocity[..., None])[..., 0])
+
+
+def _instead(task: "Task") -> str:
+    """What a task can be given in place of a controller that is not for it."""
+    if task.expert:
+        return f"the expert of {task.name!r} is {task.expert!r}"
+    return f"for {task.name!r} there are random, zero and checkpoints"

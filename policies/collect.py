@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FIRST_ID = 1_000_000
 """Identity of the first recorded episode."""
-NOISES = (0.1, 0.03, 0.01)
+NOISES = (0.1, 0.03, 0.01, 0.003)
 """Standard deviations of the disturbance to choose from, as fractions of the actions'
 limits. ``benchmarks/bc.py`` measures what the largest is good for in ArmReach."""
 PROBE = 20
@@ -51,17 +51,17 @@ class CollectSummary:
     """In the dataset."""
     attempts: int
     """Episodes that were run to get them."""
-    successes: int
-    """Of the attempts."""
+    successes: int | None
+    """Of the attempts; None: the task measures none."""
     noise: float
     """Standard deviation of the disturbance, as a fraction of the limits."""
     seconds: float
     """Wall-clock time [s]."""
 
     @property
-    def success_rate(self) -> float:
-        """Of the demonstrator, disturbed as it was."""
-        return self.successes / self.attempts
+    def success_rate(self) -> float | None:
+        """Of the demonstrator, disturbed as it was; None: not measured."""
+        return None if self.successes is None else self.successes / self.attempts
 
 
 def collect(
@@ -70,7 +70,7 @@ def collect(
     *,
     episodes: int,
     out: Path,
-    engine: str = "mujoco",
+    engine: str | None = None,
     num_envs: int = 50,
     randomize: str = "none",
     seed: int = 0,
@@ -86,11 +86,11 @@ def collect(
     identities that succeeded.
 
     Args:
-        task: name of the task.
+        task: name of the task, or a Gymnasium id.
         policy: a policy's name, or a checkpoint's folder.
         episodes: how many to keep.
         out: the dataset's folder; whole or absent.
-        engine: name of the engine.
+        engine: name of the engine; None: the task's usual one.
         num_envs: how many at a time.
         randomize: profile of the randomisation.
         seed: of all draws, the disturbance included.
@@ -116,6 +116,11 @@ def collect(
     if noise is not None and not 0 <= noise <= 1:
         raise UsageError(f"noise is a fraction of the limits, 0 to 1, got {noise:g}")
     chosen = make_task(task)
+    if "state" not in chosen.obs_spec:
+        raise UsageError(
+            f"a dataset records the group 'state', and {chosen.name} observes "
+            f"{', '.join(chosen.obs_spec)}: choose an environment with one Box"
+        )
     env = make_env(
         chosen,
         engine=engine,
@@ -127,7 +132,7 @@ def collect(
     about: dict[str, Any] = {
         "task": task,
         "policy": str(policy),
-        "engine": engine,
+        "engine": env.engine.name,
         "randomize": randomize,
         "seed": seed,
         "command": command(),
@@ -173,6 +178,8 @@ class _Recorder:
         self.env, self.policy = env, policy
         self.keep_failures, self.seed = keep_failures, seed
         self.noise = 0.0
+        self.measured = False
+        """Whether the task measured success in any episode so far."""
         self.low, self.high = env.action_spec.limits()
         self.limited = bool(np.isfinite(self.high - self.low).all())
 
@@ -185,6 +192,8 @@ class _Recorder:
             while len(outcomes) < PROBE:
                 batch = ids[len(outcomes) : len(outcomes) + self.env.num_envs]
                 outcomes += [_solved(episode) for episode in self._run(batch)]
+                if not self.measured:
+                    return 0.0
             if sum(outcomes[:PROBE]) >= PROBE_RATE * PROBE:
                 return noise
         return 0.0
@@ -222,7 +231,7 @@ class _Recorder:
             episodes=episodes,
             frames=frames,
             attempts=attempts,
-            successes=successes,
+            successes=successes if self.measured else None,
             noise=self.noise,
             seconds=time.perf_counter() - began,
         )
@@ -231,6 +240,8 @@ class _Recorder:
         """One episode of each identity."""
         env = self.env
         obs = env.reset(seed=self.seed, ids=ids)
+        if hasattr(self.policy, "ids"):
+            self.policy.ids = ids  # pyright: ignore[reportAttributeAccessIssue]
         self.policy.reset()
         steps: list[dict[str, np.ndarray]] = []
         running = np.ones(env.num_envs, bool)
@@ -247,9 +258,12 @@ class _Recorder:
             if success is None:
                 if not self.keep_failures:
                     raise UsageError(
-                        f"{env.task.name} measures no success: keep failures as well"
+                        f"{env.task.name} measures no success: keep failures as well "
+                        f"(--keep-failures)"
                     )
                 success = np.zeros(env.num_envs, bool)
+            else:
+                self.measured = True
             steps.append(
                 {
                     "observation": seen,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from assets.errors import UsageError
 from controllers.computed_torque import computed_torque, limited_acceleration
 from controllers.force import ForceGains, ForceLoop
 from controllers.impedance import TaskSpace, cartesian_impedance
@@ -17,6 +18,7 @@ from controllers.pid import Pid, PidGains
 from controllers.small import matvec
 from policies.arm import FORCE, POSITION, ArmPolicy, SmoothReference
 from sims.draws import Draws
+from sims.registry import control_dt
 
 if TYPE_CHECKING:
     from sims.arrays import Array, Mask, Obs
@@ -227,7 +229,7 @@ class Zero:
     def __init__(self, task: "Task", num_envs: int):
         self.obs_spec = dict(task.obs_spec)
         self.action_spec = task.action_spec
-        self.control_dt = _control_dt(task)
+        self.control_dt = control_dt(task)
         self.num_envs = num_envs
 
     def reset(self, where: "Mask | None" = None) -> None:
@@ -244,12 +246,26 @@ class Random(Zero):
     def __init__(self, task: "Task", num_envs: int, seed: int = 0):
         super().__init__(task, num_envs)
         self.seed = seed
-        self.ids = np.arange(num_envs)
-        """(num_envs,) who each environment is; set it to the ids given to
-        :meth:`sims.env.Env.reset` to draw the same actions in batches of any size."""
         self._low, self._high = task.action_spec.limits()
-        self._episode = np.zeros(num_envs, np.int64)
-        self._steps = np.zeros(num_envs, np.int64)
+        if not np.isfinite(self._high - self._low).all():
+            raise UsageError(
+                f"random actions lie within limits, and those of {task.name!r} have "
+                f"none: take --policy zero or a checkpoint"
+            )
+        self.ids = np.arange(num_envs)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(num_envs,) who each environment is; set it to the ids given to
+        :meth:`sims.env.Env.reset` to draw the same actions in batches of any size.
+        As there, each environment's next episode is then its first one."""
+        return self._ids
+
+    @ids.setter
+    def ids(self, ids: np.ndarray) -> None:
+        self._ids = np.asarray(ids)
+        self._episode = np.zeros(self.num_envs, np.int64)
+        self._steps = np.zeros(self.num_envs, np.int64)
 
     def reset(self, where: "Mask | None" = None) -> None:
         """The next episode of these environments; before the first step, nothing."""
@@ -315,9 +331,3 @@ def task_space(policy: ArmPolicy, q: np.ndarray, qd: np.ndarray) -> TaskSpace:
 def _friction(policy: ArmPolicy, qd: np.ndarray) -> np.ndarray:
     """Passive torque (num_envs, 2) of the joints' damping [N m]."""
     return -np.array(policy.arm.damping) * qd
-
-
-def _control_dt(task: "Task") -> float:
-    from assets import load_model
-
-    return task.substeps * float(load_model(task.robot, task.scene).opt.timestep)

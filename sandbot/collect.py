@@ -66,8 +66,13 @@ def run(arguments: Sequence[str]) -> int:
         )
     print(
         f"{summary.folder}: {summary.episodes} episodes, {summary.frames} frames in "
-        f"{summary.seconds:.1f} s\n"
-        f"{options.policy}, disturbed as it was, succeeded in {summary.successes} of "
-        f"{summary.attempts} episodes"
+        f"{summary.seconds:.1f} s"
     )
+    if summary.successes is None:
+        print(f"{task.name} reports no success: next.success is false throughout")
+    else:
+        print(
+            f"{options.policy}, disturbed as it was, succeeded in {summary.successes} "
+            f"of {summary.attempts} episodes"
+        )
     return 0

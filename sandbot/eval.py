@@ -28,14 +28,16 @@ class Options(Seeded, Batched, TaskOrEnv):
     """Run policies in engines under randomisations, on the same episodes, and judge.
 
     Prints success rates with n and 95% Wilson intervals, and the gap between engines
-    with McNemar's exact test. With --report also results.json and a page with curves
-    and videos.
+    with McNemar's exact test; for an environment that reports no success, the mean
+    return with its 95% interval (Student's t). With --report also results.json and a
+    page with curves and videos.
     """
 
     policy: Names = ("expert",)
     """Names or checkpoint folders, one or more."""
-    engine: Names = ("mujoco",)
-    """Physics engines, one or more."""
+    engine: Names | None = None
+    """Physics engines, one or more; mujoco by default. An environment of Gymnasium
+    brings its own."""
     randomize: Names = ("none",)
     """What varies between episodes: none, train, gap; one or more."""
     episodes: Integer = 200
@@ -84,7 +86,8 @@ def _evaluate(options: Options) -> list:
 
     from evaluation.rollout import evaluate
 
-    combinations = len(options.policy) * len(options.engine) * len(options.randomize)
+    engines = 1 if options.engine is None else len(options.engine)
+    combinations = len(options.policy) * engines * len(options.randomize)
     with tqdm(unit="step", unit_scale=True, disable=None, leave=False) as bar:
 
         def start(policy: str, engine: str, profile: str, steps: int) -> None:
@@ -107,22 +110,34 @@ def _evaluate(options: Options) -> list:
 def _print(table: "Sequence[Row]", pairs: "Sequence[Gap]") -> None:
     """The rows and the gaps as tables."""
     from evaluation.report import p_text
+    from evaluation.results import return_interval_text
     from sandbot.tables import make_console, make_table
 
     console = make_console()
-    success = make_table(
-        "policy", "randomize", "engine", ">success", ">95% interval", ">n"
-    )
-    for row in table:
-        success.add_row(
-            row["policy"],
-            row["randomize"],
-            row["engine"],
-            f"{row['success_rate']:.1%}",
-            f"{row['ci_low']:.1%} - {row['ci_high']:.1%}",
-            str(row["n"]),
-        )
-    console.print(success)
+    measured = [row for row in table if row["success_rate"] is not None]
+    others = [row for row in table if row["success_rate"] is None]
+    columns = ("policy", "randomize", "engine")
+    if measured:
+        success = make_table(*columns, ">success", ">95% interval", ">n")
+        for row in measured:
+            success.add_row(
+                *(row[column] for column in columns),
+                f"{row['success_rate']:.1%}",
+                f"{row['ci_low']:.1%} - {row['ci_high']:.1%}",
+                str(row["n"]),
+            )
+        console.print(success)
+    if others:
+        returns = make_table(*columns, ">mean return", ">95% interval", ">n")
+        for row in others:
+            returns.add_row(
+                *(row[column] for column in columns),
+                f"{row['mean_return']:.1f}",
+                return_interval_text(row),
+                str(row["n"]),
+            )
+        console.print(returns)
+        console.print(f"{others[0]['task']} reports no success: its return is shown.")
     if not pairs:
         return
     gap = make_table("policy", "randomize", "engines", ">difference", ">p (McNemar)")
@@ -139,8 +154,16 @@ def _print(table: "Sequence[Row]", pairs: "Sequence[Gap]") -> None:
 
 def _verdict(table: "Sequence[Row]", least: float | None) -> int:
     """1 if the lowest row is under what was asked for."""
+    if least is None:
+        return 0
+    if any(row["success_rate"] is None for row in table):
+        raise UsageError(
+            f"--min-success {least:g} has nothing to be held against: "
+            f"{table[0]['task']} reports no success; leave it out, and read the "
+            f"mean return"
+        )
     lowest = min(table, key=lambda row: row["success_rate"])
-    if least is None or lowest["success_rate"] >= least:
+    if lowest["success_rate"] >= least:
         return 0
     from sandbot.main import complain
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
-from assets.errors import UsageError, unknown
+from assets.errors import UsageError
 
 Options = TypeVar("Options")
 
@@ -73,8 +73,9 @@ class Seeded:
 class OneWorld(Seeded):
     """One engine and one randomisation."""
 
-    engine: Name = "mujoco"
-    """Physics engine; `sandbot list` shows them."""
+    engine: MaybeName = None
+    """Physics engine, mujoco by default; `sandbot list` shows them. An environment of
+    Gymnasium brings its own."""
     randomize: Name = "none"
     """What varies between episodes: none, train or gap."""
 
@@ -86,7 +87,8 @@ class TaskOrEnv:
     task: TaskName = ""
     """`sandbot list` shows them."""
     env: MaybeName = None
-    """A Gymnasium id in place of a task, such as sandbot/ArmReach-v0."""
+    """A Gymnasium id in place of a task: Reacher-v5, module:Name-v0, or one of ours,
+    such as sandbot/ArmReach-v0. Its actions must be continuous."""
 
     def find_task(self) -> Any:
         """The task that was asked for, fresh.
@@ -95,6 +97,7 @@ class TaskOrEnv:
             UsageError: none, two, or an unknown one.
         """
         from sims import TASKS, make_task
+        from sims.registry import make_gym_task
 
         if bool(self.task) == bool(self.env):
             given = "both were" if self.task else "neither was"
@@ -104,10 +107,7 @@ class TaskOrEnv:
             )
         if not self.env:
             return make_task(self.task)
-        by_id = {factory().gym_id: name for name, factory in TASKS.items()}
-        if self.env not in by_id:
-            raise unknown("Gymnasium id", self.env, by_id)
-        return make_task(by_id[self.env])
+        return make_gym_task(self.env)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from assets.errors import SandbotError
 from sandbot.options import (
     Integer,
     MaybeInteger,
+    MaybeName,
     MaybePath,
     Name,
     Number,
@@ -24,8 +25,9 @@ class Options(OneWorld, TaskOrEnv):
     a page), and a video or "none" lasts two episodes.
     """
 
-    policy: Name = "expert"
-    """A name, or the folder of a checkpoint."""
+    policy: MaybeName = None
+    """A name, or the folder of a checkpoint; by default the task's expert, or random
+    where it has none."""
     num_envs: Integer = 1
     """Environments side by side; the viewer chooses which one it shows."""
     viewer: Name = "auto"
@@ -53,6 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     from sims.viewers import choose, play
 
     choose(options.viewer)
+    name = options.policy or ("expert" if task.expert else "random")
     env = make_env(
         task,
         engine=options.engine,
@@ -68,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
         bar.update(done - bar.n)
 
     try:
-        policy = make_policy(options.policy, task, options.num_envs, seed=options.seed)
+        policy = make_policy(name, task, options.num_envs, seed=options.seed)
         summary = play(
             env,
             policy,
@@ -78,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
             steps=options.steps,
             episodes=options.episodes,
             speed=options.speed,
-            policy_name=options.policy,
+            policy_name=name,
             notify=_say,
             progress=tell,
         )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from assets import load_model, unknown
 from assets.errors import UsageError
-from sims.engines import ENGINES
+from sims.engines import ENGINES, EngineEntry
 from sims.env import Env
 from sims.randomization import Randomization
 from sims.tasks import TASKS
@@ -17,32 +17,88 @@ if TYPE_CHECKING:
 def make_task(name: str) -> "Task":
     """A fresh task.
 
+    Args:
+        name: in ``TASKS``, or the id of a Gymnasium environment (:mod:`sims.foreign`).
+
     Raises:
         UsageError: unknown name.
     """
-    if name not in TASKS:
+    if name in TASKS:
+        return TASKS[name]()
+    from sims.foreign import is_gym_id
+
+    if not is_gym_id(name):
         raise unknown("task", name, TASKS)
-    return TASKS[name]()
+    return make_gym_task(name)
 
 
-def make_engine(task: "Task", engine: str, num_envs: int, threads: int = 0) -> "Engine":
+def make_gym_task(gym_id: str) -> "Task":
+    """The task of that Gymnasium id: ours, or the environment as a task.
+
+    Raises:
+        UsageError: unknown id, or an environment that we do not understand.
+    """
+    from sims.foreign import GymnasiumTask
+    from sims.gym_env import register_envs
+
+    for factory in TASKS.values():
+        task = factory()
+        if task.gym_id == gym_id:
+            return task
+    register_envs()  # our ids are among those that an unknown one is compared with
+    return GymnasiumTask(gym_id)
+
+
+def engines_of(task: "Task") -> dict[str, EngineEntry]:
+    """The engines that a task runs in, the usual one first."""
+    return getattr(task, "engines", ENGINES)
+
+
+def find_engine(task: "Task", engine: str | None) -> tuple[str, EngineEntry]:
+    """An engine's name and entry; None: the task's usual one.
+
+    Raises:
+        UsageError: an unknown one, or one that the task does not run in.
+    """
+    engines = engines_of(task)
+    name = next(iter(engines)) if engine is None else engine
+    if name in engines:
+        return name, engines[name]
+    if engines is not ENGINES and name in ENGINES:
+        raise UsageError(
+            f"{task.name} brings its own engine, {', '.join(engines)}, and runs in no "
+            f"other, got {name!r}: leave --engine out"
+        )
+    raise unknown("engine", name, engines)
+
+
+def control_dt(task: "Task") -> float:
+    """Time between two actions [s]."""
+    own = getattr(task, "control_dt", None)
+    if own is not None:
+        return own
+    return task.substeps * float(load_model(task.robot, task.scene).opt.timestep)
+
+
+def make_engine(
+    task: "Task", engine: str | None, num_envs: int, threads: int = 0
+) -> "Engine":
     """The engine of that name with a task's scene.
 
     Raises:
         UsageError: unknown engine, or a number of environments that it does not take.
     """
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
+    _, entry = find_engine(task, engine)
     if num_envs < 1:
         raise UsageError(f"num_envs must be at least 1, got {num_envs}")
-    model = load_model(task.robot, task.scene)
-    return ENGINES[engine].make(model, num_envs, threads=threads)
+    model = load_model(task.robot, task.scene) if task.robot else None
+    return entry.make(model, num_envs, threads=threads)
 
 
 def make_env(
     task: "str | Task",
     *,
-    engine: str = "mujoco",
+    engine: str | None = None,
     num_envs: int = 1,
     randomize: str | Randomization = "none",
     seed: int = 0,
@@ -52,8 +108,8 @@ def make_env(
     """An environment from names.
 
     Args:
-        task: a name in ``TASKS``, or a task object.
-        engine: a name in ``ENGINES``.
+        task: a name in ``TASKS``, a Gymnasium id, or a task object.
+        engine: a name in ``ENGINES``; None: "mujoco", or the one that the task brings.
         num_envs: how many copies.
         randomize: a profile of the task ("none", "train", "gap"), or a table.
         seed: of all draws.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.errors import SandbotError, unknown
+from assets.errors import SandbotError, UsageError, unknown
 from sims.viewers.loop import Session
 from sims.viewers.status import describe
 
@@ -81,7 +81,7 @@ def play(
         policy: for as many environments as ``env`` has.
         viewer: "native" (a window), "web" (a page on 127.0.0.1), "video" (a file),
             "none" (as fast as it goes), or "auto": a window where there is a display,
-            else the page.
+            else the page; a video of an engine without a scene.
         port: of the page; None or 0: the first free one from 8080 on.
         out: file of the video, .mp4, .gif or .webp; None: the task's name, as MP4.
         steps: end after so many control steps.
@@ -98,6 +98,9 @@ def play(
             "none"), the policy failed.
     """
     name, why = choose(viewer)
+    if env.engine.model is None and name in ("native", "web"):
+        name, why = _without_scene(env, viewer), None
+        notify(f"{env.task.name} is not simulated by MuJoCo: a video shows it instead.")
     if name in ("video", "none") and steps is None and episodes is None:
         steps = DEFAULT_EPISODES * env.max_steps
     session = Session(
@@ -147,7 +150,8 @@ def _show(
     if viewer == "video":
         from sims.viewers.video import record
 
-        path = record(session, out or f"{session.env.task.name}.mp4", progress=progress)
+        name = session.env.task.name.replace("/", "-").replace(":", "-")
+        path = record(session, out or f"{name}.mp4", progress=progress)
         notify(f"video: {path}")
         return str(path)
     while not session.finished:
@@ -156,6 +160,20 @@ def _show(
         if progress is not None:
             progress(session.steps, max(session.steps, session.limit or 0))
     return None
+
+
+def _without_scene(env: "Env", viewer: str) -> str:
+    """The viewer for an engine without a scene, in place of a window or a page.
+
+    Raises:
+        UsageError: a window or a page was asked for.
+    """
+    if viewer != "auto":
+        raise UsageError(
+            f"--viewer {viewer} shows scenes of MuJoCo, and {env.task.name} has none: "
+            f"watch it with --viewer video"
+        )
+    return "video"
 
 
 def _raise_failure(session: Session) -> None:

@@ -185,6 +185,8 @@ class Session:
     def cameras(self) -> list[str]:
         """Names of the scene's cameras."""
         model = self.env.engine.model
+        if model is None:
+            return []
         return [model.camera(index).name for index in range(model.ncam)]
 
     def push(self, body: str | None = None, force: np.ndarray | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import SandbotError, UsageError, unknown
-from sims.render import Renderer
+from sims.pictures import Pictures, open_pictures
 from sims.viewers.loop import Session
 from sims.viewers.status import describe
 
@@ -91,9 +91,10 @@ def record(
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     _try_to_write(part, path)
     try:
-        with Renderer(session.env.engine.model, width, height, quality=quality) as to:
+        engine = session.env.engine
+        with open_pictures(engine, width, height, quality=quality) as pictures:
             _encode(
-                _pictures(session, to, camera, fps, progress),
+                _pictures(session, pictures, camera, fps, progress),
                 part,
                 (width, height),
                 fps,
@@ -106,7 +107,7 @@ def record(
 
 def _pictures(
     session: Session,
-    renderer: Renderer,
+    pictures: Pictures,
     camera: str | None,
     fps: int,
     progress: Progress | None,
@@ -116,8 +117,7 @@ def _pictures(
     expected = 1 + math.ceil((session.limit or 0) / per_picture - 1e-6)
     made, ticks = 0, 0
     while True:
-        picture = renderer.render(session.snapshot()[1], camera, session.markers())
-        yield picture
+        yield pictures.render(session.shown, camera, session.markers())
         made += 1
         if progress is not None:
             progress(made, max(made, expected))

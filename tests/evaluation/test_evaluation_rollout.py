@@ -172,7 +172,10 @@ def test_rows_that_only_fill_the_batch_do_not_count() -> None:
     assert out["error"].shape == (6, 1)
 
 
-def test_a_task_without_success_cannot_be_judged() -> None:
-    env = FakeEnv(measures_success=False)
-    with pytest.raises(UsageError, match="measures no success"):
-        _run(env, FakePolicy(), np.arange(3), 3, 0, None)  # pyright: ignore
+@pytest.mark.parametrize("measures", [True, False])
+def test_a_task_that_measures_no_success_is_told_apart(measures: bool) -> None:
+    env = FakeEnv(measures_success=measures)
+    out = _run(env, FakePolicy(), np.arange(3), 3, 0, None)  # pyright: ignore
+    assert out["measured"].tolist() == [measures] * 3
+    assert out["success"].any() == measures
+    assert out["returns"].tolist() == [6.0, 2.0, 3.0]
