@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from assets.errors import UsageError, unknown
 from ml.checkpoint import damaged, load_weights, read_config, write_checkpoint
+from ml.device import find_device
 from ml.lerobot import Demonstrations, read_dataset
 from ml.lerobot.layout import ACTION, OBSERVATION
 from ml.model_card import model_card
@@ -156,6 +157,7 @@ def train(
         "network": {k: v for k, v in asdict(config).items() if k != "training"},
         "dataset_sha256": dataset.sha256(),
     }
+    find_device(config.training.device)  # before anything is written
     open_run(out, resume=resume, overwrite=overwrite)
     with reproducible(config.training):
         trainer = _trainer(dataset, chosen, config, out, identity)

@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +39,7 @@ def _writer(folder: Path, **options) -> DatasetWriter:
     return DatasetWriter(folder, **(given | options))
 
 
-def _episode(index: int) -> dict[str, np.ndarray]:
+def _episode(index: int) -> dict[str, Any]:
     n = 20 + index
     draw = np.random.default_rng(index)
     return {
@@ -151,7 +152,7 @@ def test_the_hash_names_the_content(tmp_path: Path) -> None:
     ],
 )
 def test_bad_episodes_are_not_written(
-    tmp_path: Path, change: dict[str, np.ndarray], message: str
+    tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message), _writer(tmp_path / "d") as writer:
         writer.add_episode(**(_episode(0) | change))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_resuming_in_the_same_process_changes_nothing(tmp_path: Path) -> None:
         if step == 200:
             raise KeyboardInterrupt
 
-    config = TrainingConfig(**{**CONFIG.__dict__, "steps": 300})
+    config = replace(CONFIG, steps=300)
     folder = tmp_path / "run"
     open_run(folder, resume=False)
     with pytest.raises(KeyboardInterrupt), reproducible(config):
@@ -248,4 +249,4 @@ def test_tensorboard_has_the_figures(tmp_path: Path) -> None:
 )
 def test_numbers_that_cannot_work_are_refused(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=name):
-        TrainingConfig(**{name: value})
+        replace(TrainingConfig(), **{name: value})
