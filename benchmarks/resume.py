@@ -26,14 +26,15 @@ from ml.state_file import load_state
 from ml.training_setup import STATE
 from policies.collect import collect
 
-STEPS = 5000
+STEPS = 9000
 EVERY = 100
 """Steps between two savings."""
 
 
 def command(data: Path, out: Path) -> list[str]:
     """What is typed to train, or to go on."""
-    words = f"train bc --task arm-reach --steps {STEPS} --checkpoint-every {EVERY}"
+    words = f"train bc --task arm-reach --steps {STEPS} --checkpoint-every {EVERY} "
+    words += "--patience 1000"  # early stopping would end it before the tenth kill
     places = ["--data", str(data), "--out", str(out)]
     again = ["--resume"] if out.exists() else []
     return [sys.executable, "-m", "sandbot.main", *words.split(), *places, *again]
