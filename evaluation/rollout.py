@@ -42,6 +42,8 @@ class Rollout:
     """(n,) int: control steps."""
     diverged: np.ndarray
     """(n,) bool: episodes in which the physics broke down."""
+    device: str = "cpu"
+    """Where networks ran."""
     curves: dict[str, np.ndarray] = field(default_factory=dict)
     """The task's metrics over time, each (steps, n); NaN after an episode's end."""
 
@@ -71,6 +73,7 @@ def rollout(
     seed: int = 0,
     num_envs: int | None = None,
     threads: int = 0,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Rollout:
     """Run one policy for so many episodes.
@@ -84,6 +87,7 @@ def rollout(
         seed: of the episodes' draws.
         num_envs: side by side; None: as many as the engine likes.
         threads: of the engine; 0: one per core.
+        device: of networks: cpu, cuda or auto.
         progress: told of each control step.
 
     Raises:
@@ -112,7 +116,9 @@ def rollout(
     try:
         parts = []
         for ids in batches:
-            actor = make_policy(policy, the_task, env.num_envs, seed=seed)
+            actor = make_policy(
+                policy, the_task, env.num_envs, seed=seed, device=device
+            )
             count = min(episodes - int(ids[0]), len(ids))
             parts.append(_run(env, actor, ids, count, seed, progress))
     finally:
@@ -130,6 +136,7 @@ def rollout(
         engine=engine_name,
         randomize=randomize,
         seed=seed,
+        device=device,
         control_dt=env.control_dt,
         success=success if measured.any() else None,
         returns=returns,
@@ -149,6 +156,7 @@ def evaluate(
     seed: int = 0,
     num_envs: int | None = None,
     threads: int = 0,
+    device: str = "cpu",
     on_start: Callable[[str, str, str, int], None] | None = None,
     progress: Progress | None = None,
 ) -> list[Rollout]:
@@ -165,6 +173,7 @@ def evaluate(
         seed: of all of them.
         num_envs: side by side; None: as many as each engine likes.
         threads: of the engines; 0: one per core.
+        device: of networks: cpu, cuda or auto.
         on_start: told policy, engine, randomisation and the number of episode steps to
             come, before each combination.
         progress: told of each control step.
@@ -178,7 +187,7 @@ def evaluate(
     """
     if engines is None:
         engines = (_usual_engine(task),)
-    steps = _check(task, policies, engines, randomize, episodes, seed, num_envs)
+    steps = _check(task, policies, engines, randomize, episodes, seed, num_envs, device)
     results = []
     for policy in policies:
         for profile in randomize:
@@ -195,6 +204,7 @@ def evaluate(
                         seed=seed,
                         num_envs=num_envs,
                         threads=threads,
+                        device=device,
                         progress=progress,
                     )
                 )
@@ -249,6 +259,7 @@ def _check(
     episodes: int,
     seed: int,
     num_envs: int | None,
+    device: str,
 ) -> int:
     """Refuse what cannot run before anything runs; the steps of an episode."""
     from policies import make_policy
@@ -278,7 +289,7 @@ def _check(
                 f"randomisation of {task!r}", profile, the_task.randomizations
             )
     for policy in policies:
-        make_policy(policy, the_task, 1, seed=seed)
+        make_policy(policy, the_task, 1, seed=seed, device=device)
     return int(the_task.max_steps)
 
 

@@ -151,7 +151,9 @@ def film(result: Rollout, episode: int) -> tuple[list[np.ndarray], bool | None, 
     )
     frames, success, total = [], False, 0.0
     try:
-        policy = make_policy(result.policy, task, 1, seed=result.seed)
+        policy = make_policy(
+            result.policy, task, 1, seed=result.seed, device=result.device
+        )
         obs = start(env, policy, np.array([episode]), result.seed)
         every = max(1, round(1 / (FPS * env.control_dt)))
         with open_pictures(env.engine, WIDTH, HEIGHT, quality="fast") as pictures:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import SandbotError, UsageError, unknown
+from ml.device import check_device
 
 if TYPE_CHECKING:
     from sims.policy import Policy
@@ -115,6 +116,7 @@ def make_policy(
         UsageError: neither a known name nor a checkpoint, or one for another task.
         SandbotError: the checkpoint cannot be read.
     """
+    check_device(device)
     if isinstance(name, str) and name in POLICIES:
         return POLICIES[name].make(task, num_envs, seed)
     folder = Path(name)

@@ -78,6 +78,7 @@ def collect(
     keep_failures: bool = False,
     overwrite: bool = False,
     threads: int = 0,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> CollectSummary:
     """Record episodes of a policy as a LeRobot dataset.
@@ -100,6 +101,7 @@ def collect(
         keep_failures: whether to keep episodes that did not succeed.
         overwrite: whether an existing dataset makes way.
         threads: of the engine; 0: one per core.
+        device: of networks: cpu, cuda or auto.
         progress: told how far it is.
 
     Raises:
@@ -140,7 +142,9 @@ def collect(
         "versions": versions(),
     }
     try:
-        demonstrator = make_policy(policy, chosen, env.num_envs, seed=seed)
+        demonstrator = make_policy(
+            policy, chosen, env.num_envs, seed=seed, device=device
+        )
         writer = DatasetWriter(
             out,
             observation=chosen.obs_spec["state"],

@@ -10,6 +10,7 @@ from sandbot.options import (
     MaybeInteger,
     MaybeNumber,
     Name,
+    Networked,
     OneWorld,
     PathName,
     TaskOrEnv,
@@ -18,7 +19,7 @@ from sandbot.options import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OneWorld, TaskOrEnv):
+class Options(OneWorld, TaskOrEnv, Networked):
     """Record episodes of a policy as a dataset in the LeRobot v3 layout."""
 
     policy: Name = "expert"
@@ -61,6 +62,7 @@ def run(arguments: Sequence[str]) -> int:
             noise=options.noise,
             keep_failures=options.keep_failures,
             overwrite=options.overwrite,
+            device=options.device,
             progress=lambda kept, _: bar.update(kept - bar.n),
             **size,
         )

@@ -13,6 +13,7 @@ from sandbot.options import (
     MaybeNumber,
     MaybePath,
     Names,
+    Networked,
     Seeded,
     TaskOrEnv,
     parse,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Seeded, Batched, TaskOrEnv):
+class Options(Seeded, Batched, TaskOrEnv, Networked):
     """Run policies in engines under randomisations, on the same episodes, and judge.
 
     Prints success rates with n and 95% Wilson intervals, and the gap between engines
@@ -102,6 +103,7 @@ def _evaluate(options: Options) -> list:
             episodes=options.episodes,
             seed=options.seed,
             num_envs=options.num_envs,
+            device=options.device,
             on_start=start,
             progress=bar.update,
         )

@@ -111,6 +111,14 @@ class TaskOrEnv:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Networked:
+    """Where networks run."""
+
+    device: Name = "cpu"
+    """Of networks: cpu, cuda, cuda:<index>, or auto: a GPU where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batched:
     """How work is spread."""
 

@@ -10,6 +10,7 @@ from sandbot.options import (
     MaybeName,
     MaybePath,
     Name,
+    Networked,
     Number,
     OneWorld,
     TaskOrEnv,
@@ -18,7 +19,7 @@ from sandbot.options import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OneWorld, TaskOrEnv):
+class Options(OneWorld, TaskOrEnv, Networked):
     """Watch a policy: in a window where there is a display, else on a web page.
 
     Without --steps or --episodes a window or page stays until it is closed (Ctrl-C ends
@@ -71,7 +72,9 @@ def run(arguments: Sequence[str]) -> int:
         bar.update(done - bar.n)
 
     try:
-        policy = make_policy(name, task, options.num_envs, seed=options.seed)
+        policy = make_policy(
+            name, task, options.num_envs, seed=options.seed, device=options.device
+        )
         summary = play(
             env,
             policy,

@@ -22,11 +22,11 @@ def test_auto_takes_a_gpu_where_there_is_one(
 def test_gpus_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert find_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(SandbotError, match="no device 'cuda:2'.*2 GPUs"):
+    with pytest.raises(SandbotError, match=r"no device 'cuda:2'.*2 GPUs"):
         find_device("cuda:2")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", ""])
 def test_other_names_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="unknown device.*auto, cpu, cuda"):
+    with pytest.raises(UsageError, match=r"unknown device.*auto, cpu, cuda"):
         find_device(name)

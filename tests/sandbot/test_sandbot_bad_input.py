@@ -54,6 +54,8 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Fails:
         ("play arm-reach --out film.txt --viewer video", ".mp4"),
         ("play arm-reach --viewer web --port 99999", "99999"),
         ("eval", "give a task or --env"),
+        ("eval arm-reach --device gpu", "unknown device 'gpu'"),
+        ("play arm-reach --viewer none --device tpu:0", "unknown device 'tpu:0'"),
         ("eval arm-rech", "Did you mean 'arm-reach'?"),
         ("eval arm-reach --policy", "--policy wants at least one"),
         ("eval arm-reach --policy zero zero", "twice"),

@@ -34,7 +34,9 @@ def test_checkers_pass(gym_id: str, engine: str) -> None:
 @pytest.mark.parametrize("gym_id", IDS)
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
 def test_stable_baselines3_runs(gym_id: str, algorithm: Any) -> None:
-    settings = {"n_steps": 128, "batch_size": 64} if algorithm is PPO else {}
+    settings: dict[str, Any] = {}
+    if algorithm is PPO:
+        settings = {"n_steps": 128, "batch_size": 64}
     agent = algorithm("MlpPolicy", gym.make(gym_id), device="cpu", seed=0, **settings)
     agent.learn(160)
     action, _ = agent.predict(agent.observation_space.sample())
