@@ -108,7 +108,15 @@ def main() -> None:
             "steps": STEPS,
             "kills": kills,
             "weights_sha256": weights,
-            "the_same_bits": same,
+            "bars": [
+                {
+                    "what": f"{name} after {len(kills)} kill -9: differences",
+                    "figure": float(not equal),
+                    "bar": "<= 0",
+                    "met": equal,
+                }
+                for name, equal in same.items()
+            ],
         },
     )
     if not all(same.values()) or len(kills) < given.kills:
