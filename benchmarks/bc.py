@@ -19,7 +19,6 @@ import numpy as np
 from benchmarks.record import record
 from evaluation.rollout import Rollout, rollout
 from ml.statistics import mcnemar_exact, wilson_interval
-from ml.training import TrainingResult
 from ml.training_setup import TrainingConfig
 from policies.bc import BCConfig, train
 from policies.collect import CollectSummary, collect
@@ -27,15 +26,15 @@ from policies.collect import CollectSummary, collect
 TASK = "arm-reach"
 VELOCITIES = ("joint_vel",)
 LSTM = {"network": "lstm", "hidden": (128, 128), "drop": VELOCITIES}
-BASELINE, BLIND = "perceptron", "perceptron without velocities"
-MEMORY = "LSTM without velocities"
+BASELINE, BLIND = "BC (MLP)", "BC (MLP) without velocities"
+MEMORY = "BC (LSTM) without velocities"
 MODELS: dict[str, dict[str, Any]] = {
     BASELINE: {},
     BLIND: {"drop": VELOCITIES},
     MEMORY: LSTM,
-    "LSTM without velocities, not shown changes": LSTM | {"changes": False},
+    "BC (LSTM) without velocities, not shown changes": LSTM | {"changes": False},
 }
-CALM = "perceptron, demonstrator not disturbed"
+CALM = "BC (MLP), demonstrator not disturbed"
 
 
 ELSEWHERE = (("bullet", "none"), ("mujoco", "train"), ("mujoco", "gap"))
