@@ -139,6 +139,11 @@ def _checkpoint_kind(folder: Path) -> str:
             f"with config.json and model.safetensors in it"
         )
     file = folder / "config.json"
+    if not file.is_file() and (folder / "training_state").is_dir():
+        raise UsageError(
+            f"the training in {str(folder)!r} has not ended: go on with the same "
+            f"'sandbot train' and --resume"
+        )
     if not file.is_file():
         raise UsageError(
             f"{str(folder)!r} is not a checkpoint: it has no config.json; give the "

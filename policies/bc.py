@@ -189,6 +189,8 @@ def load(
     folder = Path(folder)
     about = read_config(folder, KIND)
     trained_for = about.get("task")
+    if not isinstance(trained_for, str):
+        raise damaged(folder, "config.json names no task")
     if trained_for != task.name:
         raise UsageError(
             f"checkpoint {folder} is for task {trained_for!r}, not for {task.name!r}: "

@@ -220,7 +220,7 @@ DAMAGE = {
     ),
     "no weights": ("model.safetensors", None, "model.safetensors is missing"),
     "cut config": ("config.json", lambda b: b[: len(b) // 2], "config.json"),
-    "no config": ("config.json", None, r"no config\.json|has not finished"),
+    "no config": ("config.json", None, r"has not (ended|finished)"),
     "another network": (
         "config.json",
         lambda b: b.replace(b'"hidden": [\n      32\n    ]', b'"hidden": [33]'),
@@ -268,6 +268,16 @@ def test_an_unfinished_training_says_so(mlp: Path) -> None:
     (mlp / "config.json").unlink()
     with pytest.raises(SandbotError, match="continue it with --resume"):
         load(mlp, make_task("arm-reach"), 2)
+    with pytest.raises(UsageError, match=r"has not ended: go on with .* --resume"):
+        make_policy(mlp, make_task("arm-reach"), 2)
+
+
+def test_a_checkpoint_of_no_task_is_damaged(mlp: Path) -> None:
+    config = json.loads((mlp / "config.json").read_text())
+    del config["task"]
+    (mlp / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SandbotError, match="names no task"):
+        make_policy(mlp, make_task("arm-reach"), 2)
 
 
 def test_data_of_another_task_are_refused(data: Path, tmp_path: Path) -> None:
