@@ -120,7 +120,9 @@ class Pushes:
         return wrench / max(worst, 1.0)
 
     def _tip_body(self) -> str:
-        """The body that bears the robot's tip, else the last one that moves."""
+        """The body that bears the robot's tip, else the last one that a motor moves."""
+        import mujoco
+
         from assets import ROBOTS
 
         model = self._env.engine.model
@@ -128,4 +130,12 @@ class Pushes:
         if robot is not None:
             site = model.site(robot().tip)
             return model.body(int(site.bodyid[0])).name
-        return model.body(int(model.jnt_bodyid[-1])).name
+        joints = [
+            int(joint)
+            for joint, kind in zip(
+                model.actuator_trnid[:, 0], model.actuator_trntype, strict=True
+            )
+            if kind == mujoco.mjtTrn.mjTRN_JOINT
+        ]
+        last = max(joints, default=-1)
+        return model.body(int(model.jnt_bodyid[last])).name

@@ -65,8 +65,8 @@ def record(
         height: of the picture [pixels], even.
         fps: pictures per second of the film; None: 30, or 25 for GIF and WebP, whose
             players count in hundredths of a second.
-        camera: of the scene, or None for its default view; one that the scene lacks
-            counts as None.
+        camera: of the scene, or None for its default view. In place of one that the
+            scene lacks its first camera is taken, if it has any.
         quality: see :class:`~sims.render.Renderer`.
         progress: called after each picture.
 
@@ -86,7 +86,7 @@ def record(
     if session.limit is None:
         raise UsageError("a video needs an end: give --episodes or --steps")
     if camera not in session.cameras():
-        camera = None
+        camera = next(iter(session.cameras()), None)
     fps = fps or (30 if path.suffix.lower() == ".mp4" else 25)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     _try_to_write(part, path)

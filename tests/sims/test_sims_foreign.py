@@ -95,7 +95,8 @@ KINDS = (Odd, Mute, Unsure, Broken, Lost, Worded)
 @pytest.fixture(autouse=True, scope="module")
 def registered() -> Any:
     for kind in KINDS:
-        gym.register(f"test-foreign/{kind.__name__}-v0", kind, max_episode_steps=20)
+        maker: Any = kind
+        gym.register(f"test-foreign/{kind.__name__}-v0", maker, max_episode_steps=20)
     yield
     for kind in KINDS:
         del gym.registry[f"test-foreign/{kind.__name__}-v0"]
@@ -161,7 +162,7 @@ def test_episodes_end_by_themselves_and_stand_still_after() -> None:
     stops = np.round(obs["goal"][:, 0] * 10).astype(int)
     ended, ends = np.zeros(8, bool), np.zeros(8, int)
     total = np.zeros(8)
-    success = None
+    success = np.zeros(8, bool)
     for step in range(1, 20):
         _, reward, terminated, truncated, info = env.step(np.zeros((8, 2)))
         total += reward
