@@ -128,8 +128,13 @@ def bars(rows: dict[str, dict[str, Any]], p: float) -> list[dict[str, Any]]:
         bar("BC: success, 200 demonstrations", rate[BASELINE], ">=", 0.95),
         bar("BC: training [s]", seconds, "<=", 180),
         bar("BC without velocities: success of the LSTM", rate[MEMORY], ">=", 0.9),
-        bar("the same, over the perceptron's", rate[MEMORY] - rate[BLIND], ">=", 0.0),
-        bar("the same, p (McNemar)", p, "<=", 0.001),
+        bar(
+            "the same, minus the MLP without velocities",
+            rate[MEMORY] - rate[BLIND],
+            ">=",
+            0.0,
+        ),
+        bar("the same, LSTM against MLP, p (McNemar)", p, "<=", 0.001),
     ]
 
 
