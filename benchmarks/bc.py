@@ -124,7 +124,6 @@ def bars(rows: dict[str, dict[str, Any]], p: float) -> list[dict[str, Any]]:
     """The bars, each with its figure."""
     rate = {name: found["success_rate"] for name, found in rows.items()}
     seconds = rows[BASELINE]["training_seconds"]
-    gain = rate[MEMORY] - rate[BLIND]
     return [
         bar("BC: success, 200 demonstrations", rate[BASELINE], ">=", 0.95),
         bar("BC: training [s]", seconds, "<=", 180),
