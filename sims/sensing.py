@@ -41,6 +41,10 @@ class DelayLine:
         """Forget the past of some environments: as if it had always been so."""
         self._ring[:, where] = values[where]
 
+    def clear(self, where: Mask) -> None:
+        """Forget the past of some environments: as if it had always been zero."""
+        self._ring[:, where] = 0.0
+
     def read(self) -> Array:
         """(num_envs, width): each environment's value of ``delay`` steps ago."""
         return self._ring[(self._slot - self.delay) % len(self._ring), self._rows]
@@ -80,7 +84,7 @@ class Sensing:
         if self._act_line is not None:
             drawn = draws.integers("action_delay", *self._act_delay)
             assign(self._act_line.delay, drawn, where)
-            self._act_line.fill(np.zeros(self._act_line._ring.shape[1:]), where)
+            self._act_line.clear(where)
         for line in self._obs_lines.values():
             drawn = draws.integers("observation_delay", *self._obs_delay)
             assign(line.delay, drawn, where)
