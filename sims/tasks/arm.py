@@ -5,12 +5,13 @@ Angles reach the policy as cosine and sine, since the shoulder turns without lim
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from assets import load_model
+from controllers.arm2 import Arm2
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask
 from sims.draws import Draws
@@ -198,6 +199,11 @@ def reachable_radii() -> tuple[float, float]:
     return float(inner), l1 + l2
 
 
+@cache
+def _kinematics() -> Arm2:
+    return Arm2.from_model(load_model("arm"))
+
+
 def elbow_posture(x: Array, z: Array, side: Array) -> Array:
     """Angles (num_envs, 2) that put the tip at (x, z), to place an arm at a start.
 
@@ -206,11 +212,8 @@ def elbow_posture(x: Array, z: Array, side: Array) -> Array:
         z: (num_envs,) [m].
         side: (num_envs,) sign of the elbow's angle.
     """
-    l1, l2 = LENGTHS
-    cosine = (x * x + z * z - l1**2 - l2**2) / (2 * l1 * l2)
-    elbow = np.where(side < 0, -1.0, 1.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
-    inner = np.arctan2(l2 * np.sin(elbow), l1 + l2 * np.cos(elbow))
-    return np.stack([np.arctan2(z, x) - inner, elbow], axis=1)
+    postures, _ = _kinematics().inverse(np.stack([x, z], axis=1))
+    return np.where(side[:, None] < 0, postures[:, 1], postures[:, 0])
 
 
 def point(x: float, z: float) -> np.ndarray:
