@@ -76,7 +76,7 @@ class ArmPolicy:
         self.action_spec = task.action_spec
         model = load_model(task.robot, task.scene)
         self.arm = Arm2.from_model(model, joints=JOINTS, tip=ROBOTS[task.robot]().tip)
-        self.control_dt = task.substeps * float(model.opt.timestep)
+        self.control_dt = task.control_dt
         self.num_envs = num_envs
         self._index = {name: i for i, name in enumerate(names)}
         self._low, self._high = (

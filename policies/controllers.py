@@ -18,7 +18,6 @@ from controllers.pid import Pid, PidGains
 from controllers.small import matvec
 from policies.arm import FORCE, POSITION, ArmPolicy, SmoothReference
 from sims.draws import Draws
-from sims.registry import control_dt
 
 if TYPE_CHECKING:
     from sims.arrays import Array, Mask, Obs
@@ -229,7 +228,7 @@ class Zero:
     def __init__(self, task: "Task", num_envs: int):
         self.obs_spec = dict(task.obs_spec)
         self.action_spec = task.action_spec
-        self.control_dt = control_dt(task)
+        self.control_dt = task.control_dt
         self.num_envs = num_envs
 
     def reset(self, where: "Mask | None" = None) -> None:

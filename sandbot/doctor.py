@@ -1,14 +1,13 @@
 """``sandbot doctor``: what this machine has, and what to install."""
 
-import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from assets.errors import SandbotError
+from assets.quiet import quiet_stderr
 from sandbot.options import parse
 
 
@@ -62,7 +61,7 @@ def _package(name: str, advice: str, needed: bool = False) -> Callable[[], Findi
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            with _quiet():
+            with quiet_stderr():
                 import_module(name)
             return Finding(found=version(name), needed=needed)
         except (ImportError, PackageNotFoundError, OSError) as error:
@@ -70,20 +69,6 @@ def _package(name: str, advice: str, needed: bool = False) -> Callable[[], Findi
             return Finding(found=None, advice=f"{advice} ({why})", needed=needed)
 
     return look
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop what a package written in C prints on standard error when imported."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as sink:
-        os.dup2(sink.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _opengl() -> Finding:

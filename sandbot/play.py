@@ -53,9 +53,9 @@ def run(arguments: Sequence[str]) -> int:
 
     from policies import make_policy
     from sims import make_env
-    from sims.viewers import choose, play
+    from sims.viewers import check_viewer, play
 
-    choose(options.viewer)
+    check_viewer(options.viewer)
     name = options.policy or ("expert" if task.expert else "random")
     env = make_env(
         task,

@@ -51,7 +51,7 @@ class Env:
         self.num_envs = engine.num_envs
         self.obs_spec = task.obs_spec
         self.action_spec = task.action_spec
-        self.control_dt = task.substeps * engine.dt
+        self.control_dt = task.control_dt
         self.max_steps = task.max_steps
         self.autoreset = autoreset
         self.state: TaskState = task.new_state(self.num_envs)

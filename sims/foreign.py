@@ -146,12 +146,12 @@ def look(gym_id: str) -> Facts:
         scene = is_mujoco(inner)
         kwargs = {"render_mode": "rgb_array"} if _draws(modes, scene) else {}
         module, colon, _ = gym_id.rpartition(":")
-        dt = getattr(inner, "dt", None) or 1 / (env.metadata.get("render_fps") or 30)
+        dt, fps = getattr(inner, "dt", None), env.metadata.get("render_fps")
         return Facts(
             gym_id=f"{module}{colon}{env.spec.id}",
             obs_spec=_obs_spec(gym_id, env.observation_space),
             action_spec=_action_spec(gym_id, env.action_space),
-            control_dt=float(dt),
+            control_dt=float(dt or (1 / fps if fps else CONTROL_DT)),
             max_steps=int(env.spec.max_episode_steps or MAX_STEPS),
             has_scene=scene,
             make=lambda: _make(gym_id, **kwargs),

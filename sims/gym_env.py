@@ -229,14 +229,4 @@ def register_envs() -> None:
         )
 
 
-def make_vector(gym_id: str, num_envs: int, **kwargs: Any) -> VectorEnv:
-    """``gym.make_vec`` through our batched entry point."""
-    return gym.make_vec(
-        gym_id,
-        num_envs,
-        vectorization_mode=gym.VectorizeMode.VECTOR_ENTRY_POINT,
-        **kwargs,
-    )
-
-
 register_envs()

@@ -72,14 +72,6 @@ def find_engine(task: "Task", engine: str | None) -> tuple[str, EngineEntry]:
     raise unknown("engine", name, engines)
 
 
-def control_dt(task: "Task") -> float:
-    """Time between two actions [s]."""
-    own = getattr(task, "control_dt", None)
-    if own is not None:
-        return own
-    return task.substeps * float(load_model(task.robot, task.scene).opt.timestep)
-
-
 def make_engine(
     task: "Task", engine: str | None, num_envs: int, threads: int = 0
 ) -> "Engine":

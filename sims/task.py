@@ -63,6 +63,8 @@ class Task(Protocol):
     """Name of the policy that solves it."""
     substeps: int
     """Physics steps per control step."""
+    control_dt: float
+    """Time from one action to the next: ``substeps`` physics steps [s]."""
     max_steps: int
     """Control steps per episode."""
     obs_spec: dict[str, ArraySpec]

@@ -7,16 +7,15 @@ one in a fresh engine; :meth:`World.load` builds first, too, and then reads back
 :meth:`World.save` wrote.
 """
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 
+from assets.quiet import quiet_stderr
 from sims.engine import EngineError
 from sims.engines.bullet_build import Built, base_frame, build
 from sims.engines.bullet_layout import Layout, Tree
@@ -30,7 +29,8 @@ def import_pybullet() -> Any:
         EngineError: it is not installed; the message says how to get it.
     """
     try:
-        with _silence():
+        # its greeting, printed once, when it is first imported
+        with nullcontext() if "pybullet" in sys.modules else quiet_stderr():
             import pybullet
     except ImportError as error:
         raise EngineError(
@@ -39,22 +39,6 @@ def import_pybullet() -> Any:
             "pip install 'pybullet>=3.2.6', or use the engine 'mujoco'."
         ) from error
     return pybullet
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the greeting that PyBullet writes on import off the terminal."""
-    if "pybullet" in sys.modules:
-        yield
-        return
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 class World:

@@ -5,6 +5,6 @@
 imported when it is chosen.
 """
 
-from sims.viewers.choose import VIEWERS, PlaySummary, choose, play
+from sims.viewers.choose import VIEWERS, PlaySummary, check_viewer, choose, play
 
-__all__ = ["VIEWERS", "PlaySummary", "choose", "play"]
+__all__ = ["VIEWERS", "PlaySummary", "check_viewer", "choose", "play"]

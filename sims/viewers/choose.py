@@ -44,14 +44,23 @@ class PlaySummary:
     """Why the session stood still when the viewer was closed, if it did."""
 
 
+def check_viewer(viewer: str) -> None:
+    """See that there is such a viewer, without looking for a display.
+
+    Raises:
+        UsageError: there is not.
+    """
+    if viewer not in VIEWERS:
+        raise unknown("viewer", viewer, VIEWERS)
+
+
 def choose(viewer: str = "auto") -> tuple[str, str | None]:
     """The viewer to use, and why ``auto`` took another than a window.
 
     Raises:
         UsageError: unknown viewer.
     """
-    if viewer not in VIEWERS:
-        raise unknown("viewer", viewer, VIEWERS)
+    check_viewer(viewer)
     if viewer != "auto":
         return viewer, None
     from sims.viewers.native import display_problem

@@ -11,10 +11,15 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from assets import UsageError
-from sims.gym_env import SandbotEnv, make_vector, register_envs
+from sims.gym_env import SandbotEnv, register_envs
 
 register_envs()
 IDS = sorted(gym_id for gym_id in gym.registry if gym_id.startswith("sandbot/"))
+
+
+def make_vector(gym_id: str, num_envs: int) -> Any:
+    mode = gym.VectorizeMode.VECTOR_ENTRY_POINT
+    return gym.make_vec(gym_id, num_envs, vectorization_mode=mode)
 
 
 def test_every_task_is_registered() -> None:
