@@ -69,6 +69,7 @@ class Env:
         push = randomization.push
         self._pusher = Pusher(push, self.control_dt) if push is not None else None
         self._shape = (self.num_envs, *task.action_spec.shape)
+        self._low, self._high = task.action_spec.limits()
 
     def reset(self, *, seed: int | None = None, ids: np.ndarray | None = None) -> Obs:
         """Start an episode everywhere.
@@ -106,7 +107,9 @@ class Env:
 
         Returns:
             ``(obs, reward, terminated, truncated, info)``, each (num_envs, ...).
-            ``info`` has "success" and "diverged" (num_envs,), "terms" of the reward,
+            ``info`` has "success" and "diverged" (num_envs,), "outcomes" (the task's
+            other notions of success) and "terms" of the reward by name, "clipped"
+            (num_envs,), how many elements of the action lay outside of their limits,
             and where episodes ended under ``autoreset`` "final_obs".
 
         Raises:
@@ -114,6 +117,7 @@ class Env:
         """
         engine, task, state = self.engine, self.task, self.state
         self._check(action)
+        outside = (action < self._low) | (action > self._high)
         action = self._sensing.act(action)
         if self._pusher is not None:
             self._pusher.apply(engine, state.steps, self.draws)
@@ -129,7 +133,9 @@ class Env:
         info: dict[str, Any] = {
             "terms": terms,
             "success": task.success(engine, state),
+            "outcomes": task.outcomes(engine, state),
             "diverged": diverged,
+            "clipped": outside.sum(axis=1),
         }
         obs = task.observe(engine, state)
         if self._sensing.active:
@@ -141,6 +147,7 @@ class Env:
                 self.diverged_count += int(diverged.sum())
                 info["final_obs"] = obs
                 info["success"] = _copy(info["success"])
+                info["outcomes"] = {k: v.copy() for k, v in info["outcomes"].items()}
                 obs = self._begin(ended)
         return obs, reward, terminated, truncated, info
 
@@ -167,6 +174,10 @@ class Env:
         self.draws = Draws(self._seed, self._ids, self._episode)
         self._sensing = copy.deepcopy(saved["sensing"])
         return self._view()
+
+    def instructions(self) -> list[str]:
+        """What each environment's robot is asked to do, in words."""
+        return self.task.instructions(self.state)
 
     def close(self) -> None:
         """Release the engine."""

@@ -25,7 +25,7 @@ from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs
 from sims.engines import EngineEntry
 from sims.randomization import Randomization
-from sims.task import Marker, TaskState
+from sims.task import Marker, TaskDefaults, TaskState
 
 if TYPE_CHECKING:
     from sims.draws import Draws
@@ -56,7 +56,7 @@ class Facts:
     """Makes one more."""
 
 
-class GymnasiumTask:
+class GymnasiumTask(TaskDefaults):
     """See the module's top; a :class:`~sims.task.Task`."""
 
     robot = ""

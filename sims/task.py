@@ -101,6 +101,15 @@ class Task(Protocol):
         """(num_envs,) whether the task is solved so far; None: it measures none."""
         ...
 
+    def outcomes(self, engine: "Engine", state: TaskState) -> dict[str, Mask]:
+        """Other notions of success so far, (num_envs,) each: stages on the way, a
+        published benchmark's criterion ("benchmark_success")."""
+        ...
+
+    def instructions(self, state: TaskState) -> list[str]:
+        """What each environment's robot is asked to do, in words."""
+        ...
+
     def metrics(self, engine: "Engine", state: TaskState) -> dict[str, Array]:
         """Figures (num_envs,) to draw over time, such as "tip_error [m]"."""
         ...
@@ -108,3 +117,17 @@ class Task(Protocol):
     def markers(self, state: TaskState, env: int) -> list[Marker]:
         """What to draw beside the scene."""
         ...
+
+
+class TaskDefaults:
+    """What most tasks do where they have nothing special to say; to inherit from."""
+
+    description: str
+
+    def outcomes(self, engine: "Engine", state: TaskState) -> dict[str, Mask]:
+        """No other notion of success than the one."""
+        return {}
+
+    def instructions(self, state: TaskState) -> list[str]:
+        """The description, for all."""
+        return [self.description] * len(state.steps)

@@ -25,7 +25,7 @@ from sims.randomization import (
     link_mass,
     motor_strength,
 )
-from sims.task import TaskState
+from sims.task import TaskDefaults, TaskState
 
 if TYPE_CHECKING:
     import mujoco
@@ -87,7 +87,7 @@ class ArmState(TaskState):
     """(num_envs,) bool: success so far."""
 
 
-class ArmTask:
+class ArmTask(TaskDefaults):
     """Base of the arm's tasks; see :class:`sims.task.Task` for the methods."""
 
     robot = "arm"

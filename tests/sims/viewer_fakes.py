@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from sims.task import Marker
+from sims.task import Marker, TaskDefaults
 
 
 class Clock:
@@ -42,7 +42,7 @@ class FakeEngine:
         return np.full((self.num_envs, 3), 0.5), turned
 
 
-class FakeTask:
+class FakeTask(TaskDefaults):
     """Succeeds from step 3 of an episode on, in environments of even number."""
 
     name, robot = "fake-task", "arm"
