@@ -35,6 +35,9 @@ class Robot:
     """MJCF file of each scene; the first is the default."""
     tip: str
     """Site whose position the controllers steer."""
+    cameras: tuple[str, ...] = ()
+    """Cameras through which it sees, the default of image observations; empty: all
+    that stand in its scenes."""
 
 
 def _arm() -> Robot:
@@ -50,7 +53,30 @@ def _arm() -> Robot:
     )
 
 
-ROBOTS: dict[str, Callable[[], Robot]] = {"arm": _arm}
+def _viperx() -> Robot:
+    return Robot(
+        name="viperx",
+        description="one arm of ALOHA, six joints and a parallel gripper",
+        scenes={"alone": FOLDER / "aloha" / "viperx.xml"},
+        tip="grip",
+    )
+
+
+def _aloha() -> Robot:
+    scenes = ("transfer",)
+    return Robot(
+        name="aloha",
+        description="two six-joint arms with grippers that face each other on a table",
+        scenes={scene: FOLDER / "aloha" / f"{scene}.xml" for scene in scenes},
+        tip="left/grip",
+    )
+
+
+ROBOTS: dict[str, Callable[[], Robot]] = {
+    "arm": _arm,
+    "viperx": _viperx,
+    "aloha": _aloha,
+}
 ROBOTS.update({e.name: e.load() for e in entry_points(group="sandbot.robots")})
 
 

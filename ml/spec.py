@@ -21,20 +21,21 @@ class ArraySpec:
     shape: tuple[int, ...]
     """Shape of one environment's row, without the batch."""
     low: tuple[float, ...] = ()
-    """Lower limit of each element, in row-major order; empty: unlimited."""
+    """Lower limit of each element, in row-major order; one: of all; empty: none."""
     high: tuple[float, ...] = ()
-    """Upper limit of each element, in row-major order; empty: unlimited."""
+    """Upper limit of each element, in row-major order; one: of all; empty: none."""
     names: tuple[str, ...] = ()
     """Name of each element of a one-dimensional array."""
     units: tuple[str, ...] = ()
-    """Unit of each element, "1" for none."""
+    """Unit of each element, "1" for none; one: of all."""
     dtype: str = "float32"
     """Type at the boundary (Gymnasium, files, networks); physics is float64."""
 
     def __post_init__(self) -> None:
         for field in ("low", "high", "names", "units"):
             given = len(getattr(self, field))
-            if given not in (0, self.size):
+            shared = given == 1 and field != "names"
+            if given not in (0, self.size) and not shared:
                 raise UsageError(
                     f"ArraySpec.{field} has {given} elements, its shape {self.shape} "
                     f"has {self.size}: give one for each, or none"
@@ -46,13 +47,14 @@ class ArraySpec:
         return int(np.prod(self.shape))
 
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper limits, (*shape) each, infinite where there are none."""
-        low = self.low or (-np.inf,) * self.size
-        high = self.high or (np.inf,) * self.size
-        return (
-            np.asarray(low, self.dtype).reshape(self.shape),
-            np.asarray(high, self.dtype).reshape(self.shape),
-        )
+        """Lower and upper limits, (*shape) each; where there are none, infinite, or
+        the ends of an integer type."""
+        if np.issubdtype(np.dtype(self.dtype), np.integer):
+            ends = np.iinfo(self.dtype)
+            lowest, highest = int(ends.min), int(ends.max)
+        else:
+            lowest, highest = -np.inf, np.inf
+        return self._full(self.low or (lowest,)), self._full(self.high or (highest,))
 
     def columns(self, prefixes: Iterable[str]) -> np.ndarray:
         """Indices of the elements whose name starts with one of the prefixes."""
@@ -67,7 +69,9 @@ class ArraySpec:
         keep = [i for i in range(self.size) if i not in drop]
 
         def pick(values: tuple) -> tuple:
-            return tuple(values[i] for i in keep) if values else ()
+            if len(values) != self.size:
+                return values
+            return tuple(values[i] for i in keep)
 
         return ArraySpec(
             shape=(len(keep),),
@@ -77,6 +81,12 @@ class ArraySpec:
             units=pick(self.units),
             dtype=self.dtype,
         )
+
+    def _full(self, values: tuple[float, ...]) -> np.ndarray:
+        """(*shape) from a value for each element, or one for all."""
+        if len(values) == 1:
+            return np.full(self.shape, values[0], self.dtype)
+        return np.asarray(values, self.dtype).reshape(self.shape)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for a checkpoint's ``config.json``."""

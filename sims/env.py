@@ -7,7 +7,7 @@ episode in the same step, and its last observation is in ``info`` (Gymnasium's
 ``SAME_STEP``).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,13 @@ from assets.errors import UsageError
 from sims.arrays import Array, Mask, Obs
 from sims.draws import Draws, check_seed
 from sims.engine import Engine
+from sims.observation import has_images, vector_groups
 from sims.randomization import FieldRandomizer, Randomization
 from sims.sensing import Pusher, Sensing
 from sims.task import Task, TaskState
+
+if TYPE_CHECKING:
+    from sims.cameras import CameraRig
 
 Step = tuple[Obs, Array, Mask, Mask, dict[str, Any]]
 
@@ -33,6 +37,8 @@ class Env:
         *,
         seed: int = 0,
         autoreset: bool = False,
+        observe: str = "state",
+        cameras: "CameraRig | None" = None,
     ):
         """Wire the parts; the first episode starts with :meth:`reset`.
 
@@ -42,14 +48,28 @@ class Env:
             randomization: what varies; :func:`sims.make_env` takes a profile's name.
             seed: of all draws.
             autoreset: whether episodes that end start anew in the same step.
+            observe: which groups :attr:`obs_spec` has, see
+                :data:`sims.observation.PRESETS`.
+            cameras: of the engine, where ``observe`` has images; closed by
+                :meth:`close`.
 
         Raises:
-            UsageError: a seed that is not an integer, or terms that do not fit.
+            UsageError: a seed that is not an integer, terms that do not fit, or a
+                choice of observations that this task or these cameras do not offer.
         """
+        self._groups = vector_groups(task, observe)
+        self._cameras = cameras
+        if (cameras is not None) != has_images(observe):
+            raise UsageError(
+                f"observe={observe!r} goes {'without' if cameras else 'with'} cameras: "
+                f"'state' and 'proprio' have none, the others do"
+            )
         self.engine = engine
         self.task = task
         self.num_envs = engine.num_envs
-        self.obs_spec = task.obs_spec
+        self.obs_spec = {group: task.obs_spec[group] for group in self._groups}
+        if cameras is not None:
+            self.obs_spec |= cameras.specs
         self.action_spec = task.action_spec
         self.control_dt = task.control_dt
         self.max_steps = task.max_steps
@@ -96,7 +116,7 @@ class Env:
                 )
         if seed is not None or ids is not None:
             self._episode[:] = -1
-        return self._begin(np.ones(self.num_envs, bool))
+        return self._begin(np.ones(self.num_envs, bool), {})
 
     def step(self, action: Array) -> Step:
         """Advance by one control step.
@@ -137,10 +157,12 @@ class Env:
             "diverged": diverged,
             "clipped": outside.sum(axis=1),
         }
-        obs = task.observe(engine, state)
+        truth = task.observe(engine, state)
         if self._sensing.active:
-            self._sensing.advance(obs)
-            obs = self._sensing.read(obs, state.steps, self.draws)
+            self._sensing.advance(truth)
+        obs = self._sense(truth)
+        if self._cameras is not None:
+            obs |= self._cameras.render(range(self.num_envs))
         if self.autoreset:
             ended = terminated | truncated
             if ended.any():
@@ -148,7 +170,7 @@ class Env:
                 info["final_obs"] = obs
                 info["success"] = _copy(info["success"])
                 info["outcomes"] = {k: v.copy() for k, v in info["outcomes"].items()}
-                obs = self._begin(ended)
+                obs = self._begin(ended, obs)
         return obs, reward, terminated, truncated, info
 
     def save(self) -> dict[str, Any]:
@@ -173,18 +195,25 @@ class Env:
         self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
         self.draws = Draws(self._seed, self._ids, self._episode)
         self._sensing = copy.deepcopy(saved["sensing"])
-        return self._view()
+        return self._view(everywhere, {})
 
     def instructions(self) -> list[str]:
         """What each environment's robot is asked to do, in words."""
         return self.task.instructions(self.state)
 
     def close(self) -> None:
-        """Release the engine."""
+        """Release the cameras and the engine."""
+        if self._cameras is not None:
+            self._cameras.close()
         self.engine.close()
 
-    def _begin(self, where: Mask) -> Obs:
-        """Start the next episode in some environments; observations of all."""
+    def _begin(self, where: Mask, last: Obs) -> Obs:
+        """Start the next episode in some environments; observations of all.
+
+        Args:
+            where: (num_envs,) which environments.
+            last: what was observed just now, whose pictures still show the others.
+        """
         self._episode[where] += 1
         self.draws = Draws(self._seed, self._ids, self._episode)
         if self._has_fields:
@@ -193,13 +222,22 @@ class Env:
         self.task.reset(self.engine, self.state, where, self.draws)
         self._sensing.reset(where, self.draws)
         self._sensing.start(self.task.observe(self.engine, self.state), where)
-        return self._view()
+        return self._view(where, last)
 
-    def _view(self) -> Obs:
-        obs = self.task.observe(self.engine, self.state)
-        if not self._sensing.active:
+    def _view(self, where: Mask, last: Obs) -> Obs:
+        """Observations of all; pictures are drawn where they are not as in ``last``."""
+        obs = self._sense(self.task.observe(self.engine, self.state))
+        if self._cameras is None:
             return obs
-        return self._sensing.read(obs, self.state.steps, self.draws)
+        if where.all():
+            return obs | self._cameras.render(range(self.num_envs))
+        return obs | self._cameras.update(last, where)
+
+    def _sense(self, truth: Obs) -> Obs:
+        """The policy's view of the task's vectors."""
+        if self._sensing.active:
+            truth = self._sensing.read(truth, self.state.steps, self.draws)
+        return {group: truth[group] for group in self._groups}
 
     def _check(self, action: Array) -> None:
         if np.shape(action) != self._shape:

@@ -1,11 +1,13 @@
 """From names to tasks and environments."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from assets import load_model, unknown
+from assets import ROBOTS, load_model, unknown
 from assets.errors import UsageError
 from sims.engines import ENGINES, EngineEntry
 from sims.env import Env
+from sims.observation import check_preset, has_images
 from sims.randomization import Randomization
 from sims.tasks import TASKS
 
@@ -96,6 +98,12 @@ def make_env(
     seed: int = 0,
     threads: int = 0,
     autoreset: bool = False,
+    observe: str = "state",
+    cameras: Sequence[str] | None = None,
+    image_size: tuple[int, int] = (320, 240),
+    quality: str = "fast",
+    depth: bool = False,
+    segmentation: bool = False,
 ) -> Env:
     """An environment from names.
 
@@ -107,18 +115,100 @@ def make_env(
         seed: of all draws.
         threads: of the engine; 0: one per core.
         autoreset: start ended episodes anew in the same step.
+        observe: "state", "proprio", "images", "images+proprio" or "both", see
+            :mod:`sims.observation`.
+        cameras: whose images, where there are any; None: the robot's.
+        image_size: width and height [pixels].
+        quality: "fast", or "high" with shadows, reflections and smooth edges.
+        depth: whether each camera measures distances, too.
+        segmentation: whether each camera names what it sees, too.
 
     Raises:
         UsageError: a name that does not exist, or a number that is not allowed.
+        SandbotError: images are wanted, and cannot be drawn on this machine.
     """
     chosen = make_task(task) if isinstance(task, str) else task
-    return Env(
-        make_engine(chosen, engine, num_envs, threads),
-        chosen,
-        _profile(chosen, randomize),
-        seed=seed,
-        autoreset=autoreset,
-    )
+    profile = _profile(chosen, randomize)
+    names = camera_choice(chosen, observe, cameras)
+    if (depth or segmentation) and not names:
+        raise UsageError(
+            f"depth and segmentation are of cameras, and observe={observe!r} has none"
+        )
+    physics = make_engine(chosen, engine, num_envs, threads)
+    rig = None
+    try:
+        if names:
+            from sims.cameras import CameraRig
+
+            rig = CameraRig(
+                physics,
+                names,
+                image_size=image_size,
+                quality=quality,
+                depth=depth,
+                segmentation=segmentation,
+            )
+        return Env(
+            physics,
+            chosen,
+            profile,
+            seed=seed,
+            autoreset=autoreset,
+            observe=observe,
+            cameras=rig,
+        )
+    except BaseException:
+        if rig is not None:
+            rig.close()
+        physics.close()
+        raise
+
+
+def camera_choice(
+    task: "Task", observe: str, cameras: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Names of the cameras whose images are observed; empty: none are.
+
+    Args:
+        task: on whose robot and scene they are.
+        observe: a preset of :mod:`sims.observation`.
+        cameras: names; None: the robot's own.
+
+    Raises:
+        UsageError: unknown names, cameras where no images are asked for, or a task
+            that has none.
+    """
+    check_preset(observe)
+    if not has_images(observe):
+        if cameras:
+            raise UsageError(
+                f"cameras ({', '.join(cameras)}) are given, and observe={observe!r} "
+                "has no images: take 'images', 'images+proprio' or 'both'"
+            )
+        return ()
+    if not task.robot:
+        raise UsageError(
+            f"{task.name} is an environment of Gymnasium, and cameras are those of our "
+            f"own scenes: observe its 'state'; an environment that observes pictures "
+            f"by itself is not understood"
+        )
+    from sims.cameras import find_cameras
+
+    present = scene_cameras(task)
+    if isinstance(cameras, str):
+        raise UsageError(f"cameras is a list of names, got {cameras!r}")
+    return find_cameras(robot_cameras(task) if cameras is None else cameras, present)
+
+
+def scene_cameras(task: "Task") -> list[str]:
+    """Names of all cameras of a task's scene."""
+    model = load_model(task.robot, task.scene)
+    return [model.camera(index).name for index in range(model.ncam)]
+
+
+def robot_cameras(task: "Task") -> tuple[str, ...]:
+    """The cameras that a task's robot calls its own, or else all of the scene's."""
+    return ROBOTS[task.robot]().cameras or tuple(scene_cameras(task))
 
 
 def _profile(task: "Task", randomize: str | Randomization) -> Randomization:

@@ -17,7 +17,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -117,6 +117,17 @@ def _gl_context(width: int, height: int) -> Any:
     return context
 
 
+class Shot(NamedTuple):
+    """What a camera sees, each (height, width, ...), the top row first."""
+
+    image: np.ndarray
+    """(height, width, 3) uint8."""
+    depth: np.ndarray | None = None
+    """float32 [m], along the camera's axis; the far plane where there is nothing."""
+    segmentation: np.ndarray | None = None
+    """int32: id of the geom that is seen; -1: none."""
+
+
 class Renderer:
     """Draws one scene again and again; a context manager. One per thread."""
 
@@ -155,18 +166,19 @@ class Renderer:
 
         self.width, self.height = width, height
         self._fast = quality == "fast"
-        self._model = copy.copy(model)
-        self._model.vis.global_.offwidth = width
-        self._model.vis.global_.offheight = height
+        self.model = copy.copy(model)
+        self.model.vis.global_.offwidth = width
+        self.model.vis.global_.offheight = height
         if self._fast:
-            self._model.vis.quality.offsamples = 0
+            self.model.vis.quality.offsamples = 0
         self._gl = _gl_context(width, height)
-        self._scene = mujoco.MjvScene(self._model, maxgeom=max_geoms)
+        self._scene = mujoco.MjvScene(self.model, maxgeom=max_geoms)
         self._options = mujoco.MjvOption()
         self._rect = mujoco.MjrRect(0, 0, width, height)
         self._context = mujoco.MjrContext(
-            self._model, mujoco.mjtFontScale.mjFONTSCALE_100.value
+            self.model, mujoco.mjtFontScale.mjFONTSCALE_100.value
         )
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
 
     def render(
@@ -186,17 +198,41 @@ class Renderer:
             UsageError: the scene has no camera of that name.
             SandbotError: the renderer is closed.
         """
+        return self.capture(data, camera, markers=markers).image
+
+    def capture(
+        self,
+        data: "mujoco.MjData",
+        camera: "str | mujoco.MjvCamera | None" = None,
+        *,
+        markers: "Iterable[Marker]" = (),
+        depth: bool = False,
+        segmentation: bool = False,
+    ) -> Shot:
+        """A picture, and what else the camera can tell of the same moment.
+
+        Args:
+            data: of :attr:`model`, forwarded.
+            camera: a name, a free camera, or None for the scene's default view.
+            markers: to draw on top of the scene.
+            depth: whether to measure distances, too.
+            segmentation: whether to name what is seen, too; draws the scene twice.
+
+        Raises:
+            UsageError: the scene has no camera of that name.
+            SandbotError: the renderer is closed.
+        """
         import mujoco
 
         if self._context is None:
             raise SandbotError("this renderer is closed; make a new one")
         self._gl.make_current()
         mujoco.mjv_updateScene(
-            self._model,
+            self.model,
             data,
             self._options,
             None,
-            find_camera(self._model, camera),
+            find_camera(self.model, camera),
             mujoco.mjtCatBit.mjCAT_ALL.value,
             self._scene,
         )
@@ -205,11 +241,50 @@ class Renderer:
             mujoco.mjtRndFlag.mjRND_REFLECTION,
         ):
             self._scene.flags[flag] = not self._fast
+        shapes = self._scene.ngeom
         draw_markers(self._scene, markers)
-        picture = np.empty((self.height, self.width, 3), np.uint8)
+        size = (self.height, self.width)
+        picture = np.empty((*size, 3), np.uint8)
+        buffer = np.empty(size, np.float32) if depth else None
         mujoco.mjr_render(self._rect, self._scene, self._context)
-        mujoco.mjr_readPixels(picture, None, self._rect, self._context)
-        return np.ascontiguousarray(picture[::-1])
+        mujoco.mjr_readPixels(picture, buffer, self._rect, self._context)
+        self._scene.ngeom = shapes
+        return Shot(
+            image=np.ascontiguousarray(picture[::-1]),
+            depth=None if buffer is None else self._metres(buffer[::-1]),
+            segmentation=self._segment() if segmentation else None,
+        )
+
+    def _metres(self, buffer: np.ndarray) -> np.ndarray:
+        """Distances [m] from a depth buffer, 1 at the near plane and 0 at the far one.
+
+        A pinhole's depth buffer holds ``b = (far / z - 1) / (far / near - 1)``.
+        """
+        near, far = clip_planes(self.model)
+        return (far / (1.0 + buffer * np.float32(far / near - 1.0))).astype(np.float32)
+
+    def _segment(self) -> np.ndarray:
+        """(height, width) int32: the geom in each pixel; -1: none."""
+        import mujoco
+
+        flags = (
+            mujoco.mjtRndFlag.mjRND_SEGMENT,
+            mujoco.mjtRndFlag.mjRND_IDCOLOR,
+        )
+        for flag in flags:
+            self._scene.flags[flag] = True
+        colours = np.empty((self.height, self.width, 3), np.uint8)
+        mujoco.mjr_render(self._rect, self._scene, self._context)
+        mujoco.mjr_readPixels(colours, None, self._rect, self._context)
+        for flag in flags:
+            self._scene.flags[flag] = False
+        number = colours[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16])
+        geoms = np.full(self._scene.maxgeom + 1, -1, np.int32)
+        for index in range(self._scene.ngeom):
+            shape = self._scene.geoms[index]
+            if shape.objtype == mujoco.mjtObj.mjOBJ_GEOM and shape.segid >= 0:
+                geoms[shape.segid + 1] = shape.objid
+        return geoms[np.minimum(number, len(geoms) - 1)]
 
     def close(self) -> None:
         """Free the context; may be called twice."""
@@ -268,6 +343,12 @@ def find_camera(
     view.type = mujoco.mjtCamera.mjCAMERA_FIXED
     view.fixedcamid = names.index(camera)
     return view
+
+
+def clip_planes(model: "mujoco.MjModel") -> tuple[float, float]:
+    """Distances of a scene's near and far plane [m]; what lies beyond is not drawn."""
+    extent = model.stat.extent
+    return float(model.vis.map.znear * extent), float(model.vis.map.zfar * extent)
 
 
 def camera_names(model: "mujoco.MjModel") -> list[str]:
