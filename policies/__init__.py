@@ -57,6 +57,13 @@ def _expert(task: "Task", num_envs: int, seed: int) -> "Policy":
     return make_policy(task.expert, task, num_envs, seed)
 
 
+def _script(task: "Task", num_envs: int, seed: int) -> "Policy":
+    from policies.aloha.script import ScriptPolicy
+    from policies.aloha.scripts import SCRIPTS
+
+    return ScriptPolicy(task, num_envs, seed, SCRIPTS[task.name])
+
+
 _MOTION = ("arm-reach", "arm-track")
 POLICIES: dict[str, PolicyEntry] = {
     "expert": PolicyEntry(
@@ -83,6 +90,11 @@ POLICIES: dict[str, PolicyEntry] = {
         description="PID in joint space, no model of the arm",
         tasks=_MOTION,
         make=_controller("pid_policy"),
+    ),
+    "aloha-script": PolicyEntry(
+        description="waypoints of both hands through inverse kinematics, played back",
+        tasks=("aloha-transfer-cube",),
+        make=_script,
     ),
     "zero": PolicyEntry(
         description="no torque at all", tasks=None, make=_controller("zero_policy")

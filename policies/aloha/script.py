@@ -1,0 +1,254 @@
+"""From a script of waypoints to commands for both arms.
+
+A script says, once per episode and from what it sees at the start, where each hand is
+at which time, how it is turned and how far it is open. Inverse kinematics (mink) makes
+postures of the waypoints, a monotone cubic joins them, and what gravity takes from a
+servo is added to its target, so that the hands are where the script wants them.
+
+What a script draws (timing, heights, its strategy) is keyed by the episode's identity,
+like everything random in an environment, so that an expert does the same whatever runs
+beside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from assets import load_model
+from assets.errors import UsageError
+from planners.waypoints import through
+from sims.draws import Draws
+from sims.tasks.aloha import CLOSED, JOINTS, OPEN, SIDES, START, START_FINGER
+
+if TYPE_CHECKING:
+    import mujoco
+
+    from controllers.frame_ik import FrameIK
+    from ml.spec import ArraySpec
+    from sims.arrays import Array, Mask, Obs
+    from sims.task import Task
+
+GRIP = "grip"
+"""Site between the fingers that the waypoints steer."""
+START_OPENING = (START_FINGER - CLOSED) / (OPEN - CLOSED)
+
+
+class Pose(NamedTuple):
+    """Where a thing is."""
+
+    position: np.ndarray
+    """(3,) [m]"""
+    rotation: np.ndarray
+    """(3, 3)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waypoint:
+    """Where a hand is at a time."""
+
+    time: float
+    """Since the episode's start [s]."""
+    position: np.ndarray
+    """(3,) of the grip, in the world [m]."""
+    rotation: np.ndarray
+    """(3, 3) of the gripper, x where it points, y across the fingers."""
+    opening: float
+    """0 closed, 1 open."""
+
+    def moved(self, after: float, by: tuple[float, float, float] = (0, 0, 0), **change):
+        """The same, so many seconds later, shifted, with other fields changed."""
+        position = self.position + np.asarray(by, float)
+        return replace(self, time=self.time + after, position=position, **change)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a script sees at the start of an episode."""
+
+    values: dict[str, float]
+    """Each element of ``environment_state``, by name."""
+
+    def pose(self, thing: str) -> Pose:
+        """Of an object that the task observes."""
+        from controllers.so3 import from_quaternion
+
+        x, y, z, *quat = (
+            self.values[f"{thing}_{part}"]
+            for part in ("x", "y", "z", "qw", "qx", "qy", "qz")
+        )
+        return Pose(np.array([x, y, z]), from_quaternion(np.array(quat)))
+
+
+Hands = dict[str, list[Waypoint]]
+"""By side, in the order of time."""
+Script = Callable[[Scene, np.random.Generator], Hands]
+"""What it draws, it draws from the generator."""
+
+
+def turned(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
+    """Orientation (3, 3) of a gripper that points along yaw, tilted down by pitch.
+
+    Args:
+        yaw: about the vertical; 0 points along x, from the left arm to the right [rad].
+        pitch: how far it points downwards [rad].
+        roll: about where it points; 0 has the fingers side by side [rad].
+    """
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_matrix()
+
+
+class Arm:
+    """One arm's kinematics and servos, nominal, in the world's frame."""
+
+    def __init__(self, model: "mujoco.MjModel", scene: "mujoco.MjModel", side: str):
+        """Take what it needs.
+
+        Args:
+            model: of one arm alone.
+            scene: with both arms.
+            side: "left" or "right".
+        """
+        import mujoco
+
+        self._model, self._data = model, mujoco.MjData(model)
+        base = scene.body(f"{side}/base")
+        rotation = np.empty(9)
+        mujoco.mju_quat2Mat(rotation, base.quat)
+        self._base = Pose(base.pos.copy(), rotation.reshape(3, 3))
+        self._gains = model.actuator_gainprm[: len(JOINTS), 0].copy()
+
+    @cached_property
+    def _ik(self) -> "FrameIK":
+        from controllers.frame_ik import FrameIK
+
+        return FrameIK(self._model, GRIP)
+
+    def posture(self, waypoint: Waypoint, near: np.ndarray) -> np.ndarray:
+        """(6,) [rad] that brings the grip there; preferably near another posture."""
+        R_base = self._base.rotation
+        position = R_base.T @ (waypoint.position - self._base.position)
+        rotation = R_base.T @ waypoint.rotation
+        aim = np.arctan2(position[1], position[0])
+        starts = [near] + [np.array([aim, *start]) for start in _STARTS]
+        fingers = np.array([START_FINGER, -START_FINGER])
+        found = self._ik.solve(
+            position, rotation, [np.concatenate([q, fingers]) for q in starts]
+        )
+        return found[: len(JOINTS)]
+
+    def sag(self, posture: np.ndarray) -> np.ndarray:
+        """(6,) what gravity takes from the servos' targets at rest [rad]."""
+        import mujoco
+
+        self._data.qpos[: len(JOINTS)] = posture
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_rne(self._model, self._data, 0, self._data.qfrc_bias)
+        return self._data.qfrc_bias[: len(JOINTS)] / self._gains
+
+
+_STARTS = (
+    START[1:],
+    (-1.5, 1.3, 0.0, 0.5, 0.0),
+    (-0.3, 0.6, 0.0, 0.8, 0.0),
+    (-1.8, 1.6, 0.0, 1.2, 0.0),
+)
+"""Postures behind the waist from which the search goes on [rad]."""
+
+
+class ScriptPolicy:
+    """Plays a script; see :class:`sims.policy.Policy`."""
+
+    def __init__(self, task: "Task", num_envs: int, seed: int, script: Script) -> None:
+        """Prepare to play.
+
+        Args:
+            task: of ALOHA; its ``environment_state`` is read at each start.
+            num_envs: how many environments.
+            seed: of what the script draws.
+            script: of that task.
+
+        Raises:
+            UsageError: the task does not observe where things are.
+        """
+        needed = ("state", "environment_state")
+        missing = [group for group in needed if group not in task.obs_spec]
+        if missing:
+            raise UsageError(
+                f"a scripted expert reads {' and '.join(needed)}, and {task.name!r} "
+                f"does not observe {', '.join(missing)}"
+            )
+        self.obs_spec: dict[str, ArraySpec] = {g: task.obs_spec[g] for g in needed}
+        self.action_spec = task.action_spec
+        self.control_dt = task.control_dt
+        self.num_envs = num_envs
+        self.ids = np.arange(num_envs)
+        """(num_envs,) who each environment is, to the script's draws."""
+        self._script = script
+        self._seed = seed
+        self._episode = np.full(num_envs, -1)
+        self._step = np.zeros(num_envs, int)
+        self._fresh = np.ones(num_envs, bool)
+        self._low, self._high = (x.astype(float) for x in task.action_spec.limits())
+        self._plans: list[np.ndarray] = [np.empty((0, 0))] * num_envs
+        scene = load_model(task.robot, task.scene)
+        alone = load_model("viperx")
+        self._arms = {side: Arm(alone, scene, side) for side in SIDES}
+
+    def reset(self, where: "Mask | None" = None) -> None:
+        """Forget the past of these environments, or of all."""
+        self._fresh |= True if where is None else where
+        if where is None:
+            self._episode[:] = -1
+
+    def act(self, obs: "Obs") -> "Array":
+        """Joint targets [rad] and openings, (num_envs, 14)."""
+        for i in np.flatnonzero(self._fresh).tolist():
+            self._episode[i] += 1
+            self._step[i] = 0
+            self._plans[i] = self.plan(obs, i)
+        self._fresh[:] = False
+        action = np.stack(
+            [
+                plan[min(step, len(plan) - 1)]
+                for plan, step in zip(self._plans, self._step, strict=True)
+            ]
+        )
+        self._step += 1
+        return action
+
+    def plan(self, obs: "Obs", index: int) -> np.ndarray:
+        """(steps, 14): the commands of the episode that begins in an environment."""
+        names = self.obs_spec["environment_state"].names
+        values = np.asarray(obs["environment_state"][index], float).tolist()
+        draws = Draws(
+            self._seed, self.ids[index : index + 1], self._episode[index : index + 1]
+        )
+        generator = np.random.default_rng(int(draws.bits("script")[0]))
+        scene = Scene(values=dict(zip(names, values, strict=True)))
+        return self.commands(self._script(scene, generator))
+
+    def commands(self, hands: Hands) -> np.ndarray:
+        """(steps, 14): from both hands' waypoints, to the later end of the two."""
+        end = max(waypoints[-1].time for waypoints in hands.values())
+        at = np.arange(1, round(end / self.control_dt) + 1) * self.control_dt
+        columns = [self._hand(side, hands.get(side, []), at) for side in SIDES]
+        return np.clip(np.concatenate(columns, axis=1), self._low[:14], self._high[:14])
+
+    def _hand(self, side: str, waypoints: list[Waypoint], at: np.ndarray) -> np.ndarray:
+        """(len(at), 7)"""
+        arm = self._arms[side]
+        postures = [np.array(START)]
+        for waypoint in waypoints:
+            postures.append(arm.posture(waypoint, postures[-1]))
+        targets = [q + arm.sag(q) for q in postures]
+        openings = [START_OPENING, *(w.opening for w in waypoints)]
+        rows = np.concatenate([targets, np.array(openings)[:, None]], axis=1)
+        times = [0.0, *(w.time for w in waypoints)]
+        if len(times) == 1:
+            return np.repeat(rows, len(at), axis=0)
+        return through(np.array(times), rows, at)

@@ -1,0 +1,6 @@
+"""The script of each task, by the task's name."""
+
+from policies.aloha.script import Script
+from policies.aloha.transfer import transfer
+
+SCRIPTS: dict[str, Script] = {"aloha-transfer-cube": transfer}

@@ -1,0 +1,51 @@
+"""AlohaTransferCube's script: the right hand lifts, the left takes over.
+
+The right hand grasps the cube's sides from above, tilted; it carries the cube to
+where both arms reach well. The left hand grasps top and bottom, level, so that the two
+pairs of fingers do not meet.
+"""
+
+import numpy as np
+
+from policies.aloha.script import Hands, Scene, Waypoint, turned
+
+MEET = np.array([0.0, 0.5, 0.25])
+"""Where the cube is handed over [m]."""
+
+
+def transfer(scene: Scene, rng: np.random.Generator) -> Hands:
+    """Waypoints of both hands."""
+    cube = scene.pose("cube").position * [1, 1, 0] + np.array([0, 0, 0.02])
+    pace = rng.uniform(0.9, 1.15)
+    meet = MEET + rng.uniform(-0.02, 0.02, 3)
+    above = rng.uniform(0.08, 0.12)
+    down = turned(yaw=np.pi, pitch=np.radians(rng.uniform(55, 65)))
+    level = turned(roll=np.pi / 2)
+
+    over = Waypoint(
+        time=1.3 * pace,
+        position=cube + np.array([0, 0, above]),
+        rotation=down,
+        opening=1.0,
+    )
+    at = over.moved(0.7 * pace, (0, 0, 0.005 - above))
+    shut = at.moved(0.4, opening=0.0)
+    lift = shut.moved(0.5 * pace, (0, 0, above))
+    there = lift.moved(1.0 * pace, tuple(meet - lift.position))
+    wait = there.moved(1.1 * pace)
+    let_go = wait.moved(0.3, opening=1.0)
+    away = let_go.moved(0.6 * pace, (0.08, 0, 0.08))
+
+    ready = Waypoint(
+        time=there.time - 0.3,
+        position=meet - np.array([0.12, 0, 0]),
+        rotation=level,
+        opening=1.0,
+    )
+    reach = ready.moved(0.9 * pace, (0.115, 0, 0))
+    hold = reach.moved(0.4, opening=0.0)
+    keep = hold.moved(away.time - hold.time + 0.8)
+    return {
+        "right": [over, at, shut, lift, there, wait, let_go, away],
+        "left": [ready, reach, hold, keep],
+    }

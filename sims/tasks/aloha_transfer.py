@@ -1,0 +1,43 @@
+"""AlohaTransferCube: the right hand takes a cube up, the left hand takes it over.
+
+Ranges, length and stages are gym-aloha's (Zhao et al. 2023, arXiv:2304.13705, table I).
+Its success asks that the left finger of the left gripper touches the cube while the
+cube is off the table; the right hand may still hold it. Strictly solved is only what is
+held by the left hand alone for half a second.
+"""
+
+import numpy as np
+
+from sims.arrays import Mask
+from sims.draws import Draws
+from sims.engine import Engine
+from sims.tasks.aloha import AlohaState, AlohaTask, upright
+
+
+class AlohaTransferCube(AlohaTask):
+    """See the module's top."""
+
+    name = "aloha-transfer-cube"
+    gym_id = "sandbot/AlohaTransferCube-v0"
+    description = "pick up the cube with the right arm and hand it to the left arm"
+    scene = "transfer"
+    expert = "aloha-script"
+    max_steps = 400
+    objects = ("cube",)
+    stages = ("touched", "lifted", "both_hold", "left_alone")
+
+    def place(self, draws: Draws) -> np.ndarray:
+        x = draws.uniform("cube_x", 0.0, 0.2)
+        y = draws.uniform("cube_y", 0.4, 0.6)
+        return upright(np.stack([x, y, np.full_like(x, 0.05)], axis=1))[:, None]
+
+    def conditions(self, engine: Engine, state: AlohaState) -> list[Mask]:
+        left, _ = self.pinched(engine, "left", "cube")
+        right, any_right = self.pinched(engine, "right", "cube")
+        aloft = ~self.touches(engine, "table", "cube")
+        both = left & right & aloft
+        return [any_right, right & aloft, both, left & ~any_right & aloft]
+
+    def benchmark(self, engine: Engine, state: AlohaState) -> Mask:
+        touched = self.touches(engine, "left/left_finger", "cube")
+        return touched & ~self.touches(engine, "table", "cube")
