@@ -75,19 +75,19 @@ def _opengl() -> Finding:
     """The back end, proven by a picture."""
     import mujoco
 
-    from sims.render import gl_backend, render_model
+    from sims.render import Renderer
 
     try:
-        backend = gl_backend()
         spec = mujoco.MjSpec()
         spec.worldbody.add_geom(size=[0.1, 0.1, 0.1])
         model = spec.compile()
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
-        render_model(model, data, width=32, height=32)
+        with Renderer(model, 32, 32) as renderer:
+            renderer.render(data)
     except SandbotError as error:
         return Finding(found=None, advice=str(error))
-    return Finding(found=f"{backend}, draws")
+    return Finding(found=f"{renderer.backend}, draws")
 
 
 def _display() -> Finding:

@@ -1,20 +1,11 @@
 """Off-screen pictures of any engine's snapshot, task markers drawn in.
 
-``mujoco.Renderer`` takes its OpenGL back end from ``MUJOCO_GL`` at the first import of
-``mujoco``: unset it falls to glfw, which needs a display, and ``osmesa`` without its
-library makes ``import mujoco`` itself fail. So the back end is looked for here
-(:func:`gl_backend`), and the context is made without ``mujoco``'s own choice; the
-variable is set all the same, for whatever reads it later.
-
-Software OpenGL draws about 20 pictures a second at 640 x 480 with shadows and edges
-smoothed (``quality="high"``), and about 80 without either (``"fast"``).
+What a picture costs where no GPU draws it is decided by shadows (five sixths of a
+frame), reflections and smooth edges (``quality="high"``), and hardly by its size;
+``"fast"`` leaves them out. Figures: ``python -m benchmarks.cameras``.
 """
 
 import copy
-import ctypes
-import ctypes.util
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,98 +14,14 @@ import numpy as np
 
 from assets.errors import SandbotError, UsageError, unknown
 from sims.markers import draw_markers
+from sims.opengl import gl_backend, open_context
 
 if TYPE_CHECKING:
     import mujoco
 
     from sims.task import Marker
 
-APT_LINE = "sudo apt-get install libegl1 libgl1 libosmesa6"
-"""What gives Debian and Ubuntu everything that pictures need."""
 QUALITIES = ("high", "fast")
-_LIBRARIES = {"egl": ("EGL", "libEGL.so.1"), "osmesa": ("OSMesa", "libOSMesa.so.8")}
-_OFF = ("disable", "disabled", "off", "false", "0")
-
-
-def gl_backend() -> str:
-    """The OpenGL back end to draw with: "egl", "osmesa", "glfw" or "cgl".
-
-    ``MUJOCO_GL`` decides where it is set. Else, on Linux, EGL where its library is
-    there, else OSMesa, else a window system's, if there is a display; and the
-    variable is set to it. Does not import MuJoCo.
-
-    Raises:
-        SandbotError: there is none; the message has the line that installs one.
-    """
-    wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
-    if wanted in _OFF:
-        raise SandbotError(
-            f"no pictures: MUJOCO_GL={wanted} switches OpenGL off. Unset it to choose "
-            "a back end automatically, or set it to egl, osmesa or glfw."
-        )
-    system = platform.system()
-    if system == "Darwin":
-        return "cgl"
-    if wanted in ("egl", "osmesa"):
-        if system == "Linux" and not _has_library(wanted):
-            raise SandbotError(
-                f"no pictures: MUJOCO_GL={wanted}, but its library "
-                f"{_LIBRARIES[wanted][1]} is not installed. Unset MUJOCO_GL, or "
-                f"install it: {APT_LINE}"
-            )
-        return wanted
-    if wanted or system == "Windows":
-        return "glfw"
-    return _first_on_linux()
-
-
-def _first_on_linux() -> str:
-    for name in _LIBRARIES:
-        if _has_library(name):
-            os.environ["MUJOCO_GL"] = name
-            return name
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        os.environ["MUJOCO_GL"] = "glfw"
-        return "glfw"
-    raise SandbotError(
-        "no pictures: neither EGL nor OSMesa is installed, and there is no display. "
-        f"Install them: {APT_LINE}"
-    )
-
-
-def _has_library(backend: str) -> bool:
-    short, soname = _LIBRARIES[backend]
-    for name in (soname, ctypes.util.find_library(short)):
-        try:
-            if name:
-                ctypes.CDLL(name)
-                return True
-        except OSError:
-            continue
-    return False
-
-
-def _gl_context(width: int, height: int) -> Any:
-    """A current OpenGL context of the chosen back end."""
-    backend = gl_backend()
-    try:
-        if backend == "egl":
-            from mujoco.egl import GLContext
-        elif backend == "osmesa":
-            from mujoco.osmesa import GLContext
-        elif backend == "cgl":
-            from mujoco.cgl import GLContext
-        else:
-            from mujoco.glfw import GLContext
-        context = GLContext(width, height)
-        context.make_current()
-    except (ImportError, AttributeError, RuntimeError, OSError) as error:
-        raise SandbotError(
-            f"no pictures: the OpenGL back end {backend!r} does not start "
-            f"({' '.join(str(error).split())}). Try MUJOCO_GL=osmesa or MUJOCO_GL=egl, "
-            f"after: {APT_LINE}"
-        ) from error
-    return context
 
 
 class Shot(NamedTuple):
@@ -129,7 +36,10 @@ class Shot(NamedTuple):
 
 
 class Renderer:
-    """Draws one scene again and again; a context manager. One per thread."""
+    """Draws one scene again and again; a context manager.
+
+    Any thread may use it, as long as it is one at a time.
+    """
 
     def __init__(
         self,
@@ -161,7 +71,7 @@ class Renderer:
             )
         if quality not in QUALITIES:
             raise unknown("picture quality", quality, QUALITIES)
-        gl_backend()
+        gl_backend()  # before MuJoCo is imported, which reads what this sets
         import mujoco
 
         self.width, self.height = width, height
@@ -171,15 +81,20 @@ class Renderer:
         self.model.vis.global_.offheight = height
         if self._fast:
             self.model.vis.quality.offsamples = 0
-        self._gl = _gl_context(width, height)
+            self.model.vis.quality.shadowsize = 0
+        self._gl, self.backend = open_context(width, height)
+        """What draws, such as "EGL, llvmpipe (LLVM 15.0.6, 256 bits)"."""
         self._scene = mujoco.MjvScene(self.model, maxgeom=max_geoms)
         self._options = mujoco.MjvOption()
         self._rect = mujoco.MjrRect(0, 0, width, height)
-        self._context = mujoco.MjrContext(
-            self.model, mujoco.mjtFontScale.mjFONTSCALE_100.value
-        )
-        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        with self._gl.as_current():
+            self._context = mujoco.MjrContext(
+                self.model, mujoco.mjtFontScale.mjFONTSCALE_100.value
+            )
+            self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
+            mujoco.mjr_setBuffer(
+                mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context
+            )
 
     def render(
         self,
@@ -226,7 +141,6 @@ class Renderer:
 
         if self._context is None:
             raise SandbotError("this renderer is closed; make a new one")
-        self._gl.make_current()
         mujoco.mjv_updateScene(
             self.model,
             data,
@@ -243,17 +157,28 @@ class Renderer:
             self._scene.flags[flag] = not self._fast
         shapes = self._scene.ngeom
         draw_markers(self._scene, markers)
-        size = (self.height, self.width)
-        picture = np.empty((*size, 3), np.uint8)
-        buffer = np.empty(size, np.float32) if depth else None
+        buffer = np.empty((self.height, self.width), np.float32) if depth else None
+        with self._gl.as_current():
+            picture = self._draw(buffer)
+            self._scene.ngeom = shapes
+            return Shot(
+                image=np.ascontiguousarray(picture[::-1]),
+                depth=None if buffer is None else self._metres(buffer[::-1]),
+                segmentation=self._segment() if segmentation else None,
+            )
+
+    def _draw(self, depth: np.ndarray | None = None) -> np.ndarray:
+        """Draw the scene; (height, width, 3) uint8, the bottom row first.
+
+        Args:
+            depth: (height, width) float32, filled with the depth buffer.
+        """
+        import mujoco
+
+        picture = np.empty((self.height, self.width, 3), np.uint8)
         mujoco.mjr_render(self._rect, self._scene, self._context)
-        mujoco.mjr_readPixels(picture, buffer, self._rect, self._context)
-        self._scene.ngeom = shapes
-        return Shot(
-            image=np.ascontiguousarray(picture[::-1]),
-            depth=None if buffer is None else self._metres(buffer[::-1]),
-            segmentation=self._segment() if segmentation else None,
-        )
+        mujoco.mjr_readPixels(picture, depth, self._rect, self._context)
+        return picture
 
     def _metres(self, buffer: np.ndarray) -> np.ndarray:
         """Distances [m] from a depth buffer, 1 at the near plane and 0 at the far one.
@@ -273,9 +198,7 @@ class Renderer:
         )
         for flag in flags:
             self._scene.flags[flag] = True
-        colours = np.empty((self.height, self.width, 3), np.uint8)
-        mujoco.mjr_render(self._rect, self._scene, self._context)
-        mujoco.mjr_readPixels(colours, None, self._rect, self._context)
+        colours = self._draw()
         for flag in flags:
             self._scene.flags[flag] = False
         number = colours[::-1].astype(np.int32) @ np.array([1, 1 << 8, 1 << 16])
@@ -289,8 +212,8 @@ class Renderer:
     def close(self) -> None:
         """Free the context; may be called twice."""
         if self._context is not None:
-            self._gl.make_current()
-            self._context.free()
+            with self._gl.as_current():
+                self._context.free()
             self._context = None
         if self._gl is not None:
             self._gl.free()
@@ -305,6 +228,9 @@ class Renderer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
         self.close()
 
 

@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 
 from assets import SandbotError, UsageError, load_model
-from sims import make_env, render
+from sims import make_env, opengl
 from sims.markers import MAX_SEGMENTS, marker_geoms
-from sims.render import Renderer, gl_backend, render_model
+from sims.opengl import gl_backend
+from sims.render import Renderer, render_model
 from sims.task import Marker
 
 
 @pytest.fixture
 def libraries(monkeypatch):
     """Pretend that these libraries are installed, with no variable set."""
-    monkeypatch.setattr(render.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(opengl.platform, "system", lambda: "Linux")
     for name in ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.setenv(name, "")
 
     def install(*names):
-        monkeypatch.setattr(render, "_has_library", lambda name: name in names)
+        monkeypatch.setattr(opengl, "_has_library", lambda name: name in names)
 
     return install
 
