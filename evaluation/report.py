@@ -91,6 +91,8 @@ def render_page(
         table=table,
         measured=[row for row in table if row["success_rate"] is not None],
         others=[row for row in table if row["success_rate"] is None],
+        published=any("benchmark_success_rate" in row for row in table),
+        stages=list(dict.fromkeys(name for row in table for name in row["outcomes"])),
         cards=_cards(table),
         gaps=pairs,
         engines={name: index % 4 for index, name in enumerate(engines)},

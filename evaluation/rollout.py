@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sims.env import Env
     from sims.policy import Policy
 
+_OUTCOME = "outcome: "
+"""Prefix of the outcomes among the columns of a batch."""
+
 Progress = Callable[[int], object]
 """Called with the number of episode steps taken since the last call."""
 
@@ -42,6 +45,14 @@ class Rollout:
     """(n,) int: control steps."""
     diverged: np.ndarray
     """(n,) bool: episodes in which the physics broke down."""
+    outcomes: dict[str, np.ndarray] = field(default_factory=dict)
+    """The task's other notions of success, each (n,) bool at the episode's end."""
+    clipped: float = 0.0
+    """Share of the actions' elements that lay outside of their limits."""
+    engine_version: str = ""
+    """Of the engine's library, and what of its settings moves results."""
+    physics_share: float | None = None
+    """Time inside the engine's step over the time of all; None: not measured."""
     device: str = "cpu"
     """Where networks ran."""
     curves: dict[str, np.ndarray] = field(default_factory=dict)
@@ -95,6 +106,7 @@ def rollout(
         SandbotError: a checkpoint that cannot be read.
     """
     from policies import make_policy
+    from policies.clock import PhysicsClock
     from sims import make_env, make_task
     from sims.registry import find_engine
 
@@ -115,21 +127,29 @@ def rollout(
     )
     try:
         parts = []
-        for ids in batches:
-            actor = make_policy(
-                policy, the_task, env.num_envs, seed=seed, device=device
-            )
-            count = min(episodes - int(ids[0]), len(ids))
-            parts.append(_run(env, actor, ids, count, seed, progress))
+        with PhysicsClock(env.engine) as clock:
+            for ids in batches:
+                actor = make_policy(
+                    policy, the_task, env.num_envs, seed=seed, device=device
+                )
+                count = min(episodes - int(ids[0]), len(ids))
+                parts.append(_run(env, actor, ids, count, seed, progress))
+            share = clock.share
+        engine_version = env.engine.version
     finally:
         env.close()
     joined = {
         key: np.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]
     }
-    success, measured, returns, lengths, diverged = (
+    success, measured, returns, lengths, diverged, clipped = (
         joined.pop(key)
-        for key in ("success", "measured", "returns", "lengths", "diverged")
+        for key in ("success", "measured", "returns", "lengths", "diverged", "clipped")
     )
+    outcomes = {
+        key.removeprefix(_OUTCOME): joined.pop(key)
+        for key in list(joined)
+        if key.startswith(_OUTCOME)
+    }
     return Rollout(
         task=task,
         policy=policy,
@@ -142,6 +162,10 @@ def rollout(
         returns=returns,
         lengths=lengths,
         diverged=diverged,
+        outcomes=outcomes,
+        clipped=float(clipped.sum() / (lengths.sum() * env.action_spec.size)),
+        engine_version=engine_version,
+        physics_share=share,
         curves=joined,
     )
 
@@ -315,12 +339,14 @@ def _run(
     running = np.ones(n, bool)
     success, diverged = np.zeros(n, bool), np.zeros(n, bool)
     measured = False
-    returns, lengths = np.zeros(n), np.zeros(n, int)
+    returns, lengths, clipped = np.zeros(n), np.zeros(n, int), np.zeros(n, int)
+    others: dict[str, np.ndarray] = {}
     curves: dict[str, list[np.ndarray]] = {}
     for _ in range(env.max_steps):
         obs, reward, terminated, truncated, info = env.step(policy.act(obs))
         returns += np.where(running, reward, 0.0)
         lengths += running
+        clipped += np.where(running, info["clipped"], 0)
         for name, values in env.task.metrics(env.engine, env.state).items():
             curves.setdefault(name, []).append(np.where(running, values, np.nan))
         ended = running & (terminated | truncated)
@@ -328,6 +354,8 @@ def _run(
         if info["success"] is not None:
             measured = True
             success[ended] = info["success"][ended]
+        for name, values in info["outcomes"].items():
+            others.setdefault(name, np.zeros(n, bool))[ended] = values[ended]
         running &= ~ended
         if progress is not None:
             progress(count)
@@ -340,6 +368,8 @@ def _run(
         "returns": returns,
         "lengths": lengths,
         "diverged": diverged,
+        "clipped": clipped,
+        **{_OUTCOME + name: values & ~diverged for name, values in others.items()},
     }
     outcome = {name: values[:count] for name, values in outcome.items()}
     for name, rows in curves.items():

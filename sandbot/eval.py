@@ -20,6 +20,8 @@ from sandbot.options import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from evaluation.compare import Gap
     from evaluation.results import Row
 
@@ -120,15 +122,17 @@ def _print(table: "Sequence[Row]", pairs: "Sequence[Gap]") -> None:
     others = [row for row in table if row["success_rate"] is None]
     columns = ("policy", "randomize", "engine")
     if measured:
-        success = make_table(*columns, ">success", ">95% interval", ">n")
+        published = any("benchmark_success_rate" in row for row in measured)
+        titles = (">benchmark's", ">95% interval") if published else ()
+        success = make_table(*columns, ">success", ">95% interval", *titles, ">n")
         for row in measured:
+            both = ("", "benchmark_") if published else ("",)
+            rates = [text for prefix in both for text in _rate(row, prefix)]
             success.add_row(
-                *(row[column] for column in columns),
-                f"{row['success_rate']:.1%}",
-                f"{row['ci_low']:.1%} - {row['ci_high']:.1%}",
-                str(row["n"]),
+                *(row[column] for column in columns), *rates, str(row["n"])
             )
         console.print(success)
+        _print_outcomes(console, measured)
     if others:
         returns = make_table(*columns, ">mean return", ">95% interval", ">n")
         for row in others:
@@ -152,6 +156,28 @@ def _print(table: "Sequence[Row]", pairs: "Sequence[Gap]") -> None:
             p_text(pair.p_value),
         )
     console.print(gap)
+
+
+def _rate(row: "Row", prefix: str) -> tuple[str, str]:
+    """A rate and its interval, as people write them."""
+    low, high = row[f"{prefix}ci_low"], row[f"{prefix}ci_high"]
+    return f"{row[f'{prefix}success_rate']:.1%}", f"{low:.1%} - {high:.1%}"
+
+
+def _print_outcomes(console: "Console", table: "Sequence[Row]") -> None:
+    """How far the episodes came, and what share of the actions was clipped."""
+    from sandbot.tables import make_table
+
+    names = list(dict.fromkeys(name for row in table for name in row["outcomes"]))
+    if not names:
+        return
+    columns = ("policy", "randomize", "engine")
+    titles = (f">{name.replace('_', ' ')}" for name in names)
+    stages = make_table(*columns, *titles, ">clipped actions")
+    for row in table:
+        rates = [f"{row['outcomes'][name]['success_rate']:.1%}" for name in names]
+        stages.add_row(*(row[c] for c in columns), *rates, f"{row['clipped']:.2%}")
+    console.print(stages)
 
 
 def _verdict(table: "Sequence[Row]", least: float | None) -> int:

@@ -69,6 +69,12 @@ class Engine(Protocol):
     ctrl: Array
     """Live view (num_envs, nu), for the task to write; clipped to ``ctrlrange``."""
 
+    @property
+    def version(self) -> str:
+        """Of the library, and what of its settings moves results: "mujoco 4.0.0,
+        multiccd off"."""
+        ...
+
     def reset(self, where: Mask, qpos: Array, qvel: Array) -> None:
         """Put environments into a state, at time 0, with nothing left of the old one.
 

@@ -19,6 +19,7 @@ What agrees and what does not (figures: ``benchmarks/engines.py``):
 """
 
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import mujoco
@@ -39,6 +40,7 @@ from sims.engine import (
 from sims.engines.bullet_contact import ContactSensor
 from sims.engines.bullet_env import MEMORY, BulletEnv
 from sims.engines.bullet_layout import make_layout
+from sims.engines.bullet_shapes import BULLET_CONTACT_VERSION
 
 MAX_ENVS = 64
 """A client takes about 28 MB, and at about 1,000 the process ends without a word."""
@@ -95,6 +97,11 @@ class BulletEngine:
             self.close()
             raise
         self.forward()
+
+    @property
+    def version(self) -> str:
+        """See :class:`~sims.engine.Engine`."""
+        return f"pybullet {version('pybullet')}, contact model {BULLET_CONTACT_VERSION}"
 
     def reset(self, where: Mask, qpos: Array, qvel: Array) -> None:
         """See :meth:`Engine.reset <sims.engine.Engine.reset>`.

@@ -10,6 +10,7 @@ load it is to play them again; one that then looks different is refused.
 """
 
 import os
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class GymnasiumEngine:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pygame opens no window
         self.num_envs = num_envs
         self.dt = facts.control_dt
+        self.version = f"gymnasium {version('gymnasium')}"
         """Control step [s]; the physics step lies inside the environment."""
         self.gym_id = facts.gym_id
         self.envs = [facts.make() for _ in range(num_envs)]

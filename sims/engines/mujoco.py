@@ -61,6 +61,10 @@ class MujocoEngine:
         self.model = model
         self.num_envs = num_envs
         self.dt = float(model.opt.timestep)
+        multiccd = not model.opt.disableflags & mujoco.mjtDisableBit.mjDSBL_MULTICCD
+        self.version = f"mujoco {mujoco.__version__}, multiccd " + (
+            "on" if multiccd else "off"
+        )
         self.batch = Batch(model, num_envs, 1 if num_envs == 1 else threads)
         self.qpos: Array = self.batch.bind("qpos")
         self.qvel: Array = self.batch.bind("qvel")

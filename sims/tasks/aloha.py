@@ -8,9 +8,9 @@ of the action are the joints' own.
 Where objects are is a group of its own, ``environment_state``, that a real robot does
 not have.
 
-A task goes through *stages*, each a condition that holds now or not; the reward is the
-share of stages that hold. Solved, strictly, is a task whose last condition held for
-half a second on end; then the episode ends.
+A task goes through *stages*, each a condition that holds now or not; the reward tells
+the highest that does, as gym-aloha's. Solved, strictly, is a task whose last condition
+held for half a second on end; then the episode ends.
 """
 
 from dataclasses import dataclass
@@ -282,9 +282,10 @@ class AlohaTask(TaskDefaults):
         return engine.qpos[:, self._object_columns]
 
     def reward(self, engine: Engine, state: AlohaState) -> dict[str, Array]:
-        """An equal share for each condition that holds."""
+        """An equal share for each stage up to the highest whose condition holds."""
         share = 1 / len(self.stages)
-        return {name: share * state.now[:, i] for i, name in enumerate(self.stages)}
+        past = _passed(state)
+        return {name: share * past[:, i] for i, name in enumerate(self.stages)}
 
     def success(self, engine: Engine, state: AlohaState) -> Mask:
         """Whether the last condition has held for half a second."""
@@ -301,7 +302,7 @@ class AlohaTask(TaskDefaults):
 
     def metrics(self, engine: Engine, state: AlohaState) -> dict[str, Array]:
         """The stage that the episode is in."""
-        return {"stages that hold": state.now.sum(axis=1).astype(float)}
+        return {"stage": _passed(state).sum(axis=1).astype(float)}
 
     def markers(self, state: AlohaState, env: int) -> list[Marker]:
         """None: the objects say it all."""
@@ -315,6 +316,11 @@ class AlohaTask(TaskDefaults):
         """Whether both of a hand's fingers touch a thing, and whether any does."""
         a, b = (self.touches(engine, f"{side}/{f}", thing) for f in FINGERS)
         return a & b, a | b
+
+
+def _passed(state: AlohaState) -> np.ndarray:
+    """(num_envs, stages) bool: those up to the highest whose condition holds."""
+    return np.logical_or.accumulate(state.now[:, ::-1], axis=1)[:, ::-1]
 
 
 def upright(positions: np.ndarray, yaw: np.ndarray | float = 0.0) -> np.ndarray:

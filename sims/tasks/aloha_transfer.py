@@ -35,7 +35,7 @@ class AlohaTransferCube(AlohaTask):
         left, _ = self.pinched(engine, "left", "cube")
         right, any_right = self.pinched(engine, "right", "cube")
         aloft = ~self.touches(engine, "table", "cube")
-        both = left & right & aloft
+        both = left & any_right & aloft
         return [any_right, right & aloft, both, left & ~any_right & aloft]
 
     def benchmark(self, engine: Engine, state: AlohaState) -> Mask:

@@ -6,12 +6,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from assets.errors import SandbotError
 from evaluation.cards import BEGIN, update_card
 from evaluation.files import writable_folder
 from evaluation.report import Written, p_text, render_page, write_report
+from evaluation.results import rows
 from evaluation.rollout import Rollout, evaluate
 from ml.statistics import wilson_interval
 
@@ -208,3 +210,34 @@ def test_the_model_card_gets_the_latest_table(written: Written, tmp_path: Path) 
 def test_p_values_read_well() -> None:
     texts = [p_text(p) for p in (1.0, 0.034, 0.0034, 1e-9)]
     assert texts == ["1.00", "0.03", "0.0034", "< 0.0001"]
+
+
+def test_a_published_benchmarks_success_stands_beside_the_strict_one() -> None:
+    results = evaluate("aloha-transfer-cube", ["expert"], episodes=2)
+    table = rows(results, COMMAND)
+    low, high = wilson_interval(2, 2)
+    assert table[0]["benchmark_success_rate"] == 1.0
+    assert (table[0]["benchmark_ci_low"], table[0]["benchmark_ci_high"]) == (low, high)
+    assert table[0]["outcomes"]["lifted"]["success_rate"] == 1.0
+    assert table[0]["engine_version"].endswith("multiccd off")
+    page = Page(render_page(results, table, []))
+    assert "benchmark" in page.text and "both hold" in page.text
+
+
+def test_the_strict_success_is_not_the_benchmarks() -> None:
+    mild = Rollout(
+        task="t",
+        policy="p",
+        engine="e",
+        randomize="none",
+        seed=0,
+        control_dt=0.1,
+        success=np.array([True, False, False, False]),
+        returns=np.zeros(4),
+        lengths=np.ones(4, int),
+        diverged=np.zeros(4, bool),
+        outcomes={"benchmark_success": np.array([True, True, True, False])},
+    )
+    row = rows([mild], COMMAND)[0]
+    assert (row["success_rate"], row["benchmark_success_rate"]) == (0.25, 0.75)
+    assert row["outcomes"] == {}

@@ -45,6 +45,13 @@ def test_results_do_not_depend_on_the_batch(policy: str, num_envs: int) -> None:
         assert np.array_equal(values, other.curves[name], equal_nan=True)
 
 
+def test_the_share_of_physics_and_the_engines_version_are_reported() -> None:
+    result = rollout("arm-reach", "zero", episodes=4, num_envs=4)
+    assert result.physics_share is not None and 0 < result.physics_share < 1
+    assert result.engine_version.startswith("mujoco ")
+    assert result.clipped == 0.0
+
+
 def test_another_seed_gives_other_episodes() -> None:
     first, second = (
         rollout("arm-reach", "zero", episodes=4, seed=seed).curves["tip_error [m]"]
@@ -145,6 +152,8 @@ class FakeEnv:
         info = {
             "success": success if self.measures_success else None,
             "diverged": diverged,
+            "outcomes": {"touched": np.array([self.t >= 6, self.t >= 3, True])},
+            "clipped": np.array([1, 0, 2]),
         }
         return {}, np.ones(3), terminated, truncated, info
 
@@ -162,6 +171,8 @@ def test_an_episode_is_judged_at_its_end_and_counts_nothing_after_it() -> None:
     assert out["diverged"].tolist() == [False, False, True]
     assert out["lengths"].tolist() == [6, 2, 3]
     assert out["returns"].tolist() == [6.0, 2.0, 3.0]
+    assert out["outcome: touched"].tolist() == [True, False, False]
+    assert out["clipped"].tolist() == [6, 0, 6]
     ends = np.isfinite(out["error"]).sum(axis=0)
     assert ends.tolist() == [6, 2, 3]
 
