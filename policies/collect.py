@@ -1,14 +1,15 @@
 """Record demonstrations: a policy acts in an environment, and a dataset remembers.
 
-The executed action may be disturbed (:mod:`policies.dart`) while the recorded one is
-what the demonstrator wanted.
+The executed action may be disturbed (:mod:`policies.dart`); the demonstrator's own is
+recorded beside it. The dataset grows while it is recorded, and one that was cut off can
+be continued: the result is that of an uninterrupted run.
 
 The identities of recorded episodes begin at :data:`FIRST_ID`, far from those of
 evaluations (0, 1, 2 ...): with whatever seed, nothing is tested on what it was shown.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import SandbotError, UsageError
-from policies.dart import Disturbance
+from policies.clock import PhysicsClock
+from policies.recorder import NOT_RECORDED, Recorder, need_success
 
 if TYPE_CHECKING:
     from ml.lerobot import DatasetWriter
     from sims.env import Env
-    from sims.policy import Policy
+    from sims.task import Task
 
 FIRST_ID = 1_000_000
 """Identity of the first recorded episode."""
+NUM_ENVS = 10
+"""Environments at once: few enough that episodes come in often, and are safe."""
+NUM_ENVS_CAMERAS = 4
+"""The same where cameras are recorded, each of which keeps an encoder busy."""
 NOISES = (0.1, 0.03, 0.01, 0.003)
 """Standard deviations of the disturbance to choose from, as fractions of the actions'
 limits. ``benchmarks/bc.py`` measures what the largest is good for in ArmReach."""
@@ -56,7 +62,9 @@ class CollectSummary:
     noise: float
     """Standard deviation of the disturbance, as a fraction of the limits."""
     seconds: float
-    """Wall-clock time [s]."""
+    """Wall-clock time of this run [s]."""
+    physics_share: float | None
+    """Of that time, spent in the physics engine; None: it cannot be told."""
 
     @property
     def success_rate(self) -> float | None:
@@ -71,12 +79,15 @@ def collect(
     episodes: int,
     out: Path,
     engine: str | None = None,
-    num_envs: int = 50,
+    num_envs: int | None = None,
     randomize: str = "none",
     seed: int = 0,
     noise: float | None = None,
+    cameras: Sequence[str] = (),
+    image_size: tuple[int, int] = (640, 480),
     keep_failures: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
     threads: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
@@ -90,26 +101,29 @@ def collect(
         task: name of the task, or a Gymnasium id.
         policy: a policy's name, or a checkpoint's folder.
         episodes: how many to keep.
-        out: the dataset's folder; whole or absent.
+        out: the dataset's folder; at every moment it holds whole episodes.
         engine: name of the engine; None: the task's usual one.
-        num_envs: how many at a time.
+        num_envs: how many at a time; None: :data:`NUM_ENVS`, fewer with cameras.
         randomize: profile of the randomisation.
         seed: of all draws, the disturbance included.
         noise: standard deviation of the disturbance of the executed action, as a
             fraction of its limits; 0: none; None: the largest of :data:`NOISES` with
             which the policy still solves most episodes, else none.
+        cameras: whose pictures are recorded, too.
+        image_size: width and height of the pictures [pixels].
         keep_failures: whether to keep episodes that did not succeed.
         overwrite: whether an existing dataset makes way.
+        resume: whether to go on with an existing dataset of the same settings.
         threads: of the engine; 0: one per core.
         device: of networks: cpu, cuda or auto.
         progress: told how far it is.
 
     Raises:
-        UsageError: a name or number that is not allowed, or ``out`` exists.
+        UsageError: a name or number that is not allowed, or ``out`` exists, or the
+            dataset to be continued was recorded differently.
         SandbotError: the policy fails too often, or ``out`` cannot be written.
     """
     from ml.lerobot import DatasetWriter
-    from ml.provenance import command, commit, versions
     from policies import make_policy
     from sims import make_env, make_task
 
@@ -117,12 +131,15 @@ def collect(
         raise UsageError(f"episodes must be at least 1, got {episodes}")
     if noise is not None and not 0 <= noise <= 1:
         raise UsageError(f"noise is a fraction of the limits, 0 to 1, got {noise:g}")
+    if overwrite and resume:
+        raise UsageError("a dataset is continued or overwritten, not both")
     chosen = make_task(task)
-    if "state" not in chosen.obs_spec:
-        raise UsageError(
-            f"a dataset records the group 'state', and {chosen.name} observes "
-            f"{', '.join(chosen.obs_spec)}: choose an environment with one Box"
-        )
+    if num_envs is None:
+        num_envs = NUM_ENVS_CAMERAS if cameras else NUM_ENVS
+    seen: dict[str, Any] = {}
+    if cameras:
+        size = tuple(image_size)
+        seen = {"observe": "both", "cameras": tuple(cameras), "image_size": size}
     env = make_env(
         chosen,
         engine=engine,
@@ -130,162 +147,181 @@ def collect(
         randomize=randomize,
         seed=seed,
         threads=threads,
+        **seen,
     )
-    about: dict[str, Any] = {
-        "task": task,
-        "policy": str(policy),
-        "engine": env.engine.name,
-        "randomize": randomize,
-        "seed": seed,
-        "command": command(),
-        "commit": commit(),
-        "versions": versions(),
-    }
     try:
         demonstrator = make_policy(
             policy, chosen, env.num_envs, seed=seed, device=device
         )
+        about = _about(env, chosen, policy, randomize, seed, keep_failures)
+        about |= {
+            "cameras": list(cameras),
+            "image_size": [*image_size][: 2 * bool(cameras)],
+        }
+        if noise is not None:
+            about["noise"] = noise
         writer = DatasetWriter(
             out,
-            observation=chosen.obs_spec["state"],
+            observations={
+                k: v for k, v in env.obs_spec.items() if not k.startswith(NOT_RECORDED)
+            },
             action=chosen.action_spec,
             control_dt=env.control_dt,
-            instruction=chosen.description,
             robot=chosen.robot,
-            about=about,
+            about=_resumed(out, about) if resume else about,
             overwrite=overwrite,
+            resume=resume,
         )
-        recorder = _Recorder(env, demonstrator, keep_failures, seed)
         with writer:
-            recorder.noise = recorder.probe() if noise is None else noise
-            summary = recorder.fill(writer, episodes, progress)
-            about |= {
-                "noise": summary.noise,
-                "attempts": summary.attempts,
-                "successes": summary.successes,
-            }
+            collector = _Collector(Recorder(env, demonstrator, seed), writer)
+            return collector.fill(episodes, keep_failures, progress)
     finally:
         env.close()
-    return summary
 
 
-class _Recorder:
+class _Collector:
     """Runs batches of episodes until enough were worth keeping."""
 
-    def __init__(
-        self,
-        env: "Env",
-        policy: "Policy",
-        keep_failures: bool,
-        seed: int,
-    ) -> None:
-        self.env, self.policy = env, policy
-        self.keep_failures, self.seed = keep_failures, seed
-        self.noise = 0.0
-        self.measured = False
-        """Whether the task measured success in any episode so far."""
-        self.low, self.high = env.action_spec.limits()
-        self.limited = bool(np.isfinite(self.high - self.low).all())
-
-    def probe(self) -> float:
-        """The largest disturbance that the demonstrator copes with; 0: none."""
-        ids = FIRST_ID + np.arange(PROBE + self.env.num_envs)
-        for noise in NOISES if self.limited else ():
-            self.noise = noise
-            outcomes: list[bool] = []
-            while len(outcomes) < PROBE:
-                batch = ids[len(outcomes) : len(outcomes) + self.env.num_envs]
-                outcomes += [_solved(episode) for episode in self._run(batch)]
-                if not self.measured:
-                    return 0.0
-            if sum(outcomes[:PROBE]) >= PROBE_RATE * PROBE:
-                return noise
-        return 0.0
+    def __init__(self, recorder: Recorder, writer: "DatasetWriter") -> None:
+        """Take up the count where the dataset has it."""
+        self.recorder, self.writer = recorder, writer
+        self.about = writer.about
+        rows = writer.rows
+        self.attempts = rows[-1]["id"] - FIRST_ID + 1 if rows else 0
+        self.successes = sum(row["success"] for row in rows)
+        recorder.measured = self.about.get("successes") is not None
 
     def fill(
-        self, writer: "DatasetWriter", episodes: int, progress: Progress | None
+        self, episodes: int, keep_failures: bool, progress: Progress | None
     ) -> CollectSummary:
         """Record, and stop at the attempt that completes the dataset."""
         began = time.perf_counter()
-        attempts = successes = frames = 0
-        while writer.episodes < episodes:
-            if attempts >= ATTEMPTS * episodes:
-                raise SandbotError(
-                    f"only {successes} of {attempts} episodes succeeded, and "
-                    f"{episodes} are wanted: take another policy or less noise, or "
-                    f"keep failures"
-                )
-            ids = FIRST_ID + attempts + np.arange(self.env.num_envs)
-            for identity, episode in zip(ids, self._run(ids), strict=True):
-                success = _solved(episode)
-                del episode["diverged"]
-                attempts += 1
-                successes += success
-                if success or self.keep_failures:
-                    writer.add_episode(
-                        **episode, seed=self.seed, identity=int(identity)
-                    )
-                    frames += len(episode["reward"])
-                if writer.episodes == episodes:
-                    break
-            if progress is not None:
-                progress(writer.episodes, attempts)
+        recorder, writer = self.recorder, self.writer
+        with PhysicsClock(recorder.env.engine) as clock:
+            if "noise" not in self.about:
+                self.about["noise"] = self._probe(keep_failures)
+            while writer.episodes < episodes:
+                self._check_rate(episodes)
+                ids = FIRST_ID + self.attempts + np.arange(recorder.env.num_envs)
+                batch = recorder.run(ids, self.about["noise"], writer)
+                name = recorder.env.task.name
+                need_success(name, recorder.measured, keep_failures)
+                for identity, episode in zip(ids, batch, strict=True):
+                    if writer.episodes == episodes:
+                        episode.discard()
+                        continue
+                    self._take(episode, int(identity), keep_failures)
+                if progress is not None:
+                    progress(writer.episodes, self.attempts)
+            share = clock.share
         return CollectSummary(
             folder=writer.folder,
-            episodes=episodes,
-            frames=frames,
-            attempts=attempts,
-            successes=successes if self.measured else None,
-            noise=self.noise,
+            episodes=writer.episodes,
+            frames=writer.frames,
+            attempts=self.attempts,
+            successes=self.successes if recorder.measured else None,
+            noise=self.about["noise"],
             seconds=time.perf_counter() - began,
+            physics_share=share,
         )
 
-    def _run(self, ids: np.ndarray) -> list[dict[str, Any]]:
-        """One episode of each identity."""
-        env = self.env
-        obs = env.reset(seed=self.seed, ids=ids)
-        if hasattr(self.policy, "ids"):
-            self.policy.ids = ids  # pyright: ignore[reportAttributeAccessIssue]
-        self.policy.reset()
-        steps: list[dict[str, np.ndarray]] = []
-        running = np.ones(env.num_envs, bool)
-        lengths = np.zeros(env.num_envs, int)
-        diverged = np.zeros(env.num_envs, bool)
-        disturbance = Disturbance(env, self.noise)
-        disturbance.reset()
-        while running.any():
-            wanted = np.clip(self.policy.act(obs), self.low, self.high)
-            seen = obs["state"].astype(np.float32)
-            executed = wanted + disturbance.next()
-            obs, reward, terminated, truncated, info = env.step(executed)
-            success = info["success"]
-            if success is None:
-                if not self.keep_failures:
-                    raise UsageError(
-                        f"{env.task.name} measures no success: keep failures as well "
-                        f"(--keep-failures)"
-                    )
-                success = np.zeros(env.num_envs, bool)
-            else:
-                self.measured = True
-            steps.append(
-                {
-                    "observation": seen,
-                    "action": wanted.astype(np.float32),
-                    "reward": np.array(reward, np.float32),
-                    "success": np.array(success),
-                }
+    def _take(self, episode: Any, identity: int, keep_failures: bool) -> None:
+        """Count an episode, and keep it if it is to be kept."""
+        self.attempts += 1
+        self.successes += episode.solved
+        measured = self.recorder.measured
+        self.about["attempts"] = self.attempts
+        self.about["successes"] = self.successes if measured else None
+        if not (episode.solved or keep_failures):
+            episode.discard()
+            return
+        parts = {k: getattr(episode, k) for k in episode.__dataclass_fields__}
+        self.writer.add_episode(**parts, seed=self.recorder.seed, identity=identity)
+
+    def _probe(self, keep_failures: bool) -> float:
+        """The largest disturbance that the demonstrator copes with; 0: none."""
+        recorder, size = self.recorder, self.recorder.env.num_envs
+        ids = FIRST_ID + np.arange(PROBE + size)
+        for noise in NOISES if recorder.limited else ():
+            solved: list[bool] = []
+            while len(solved) < PROBE:
+                batch = ids[len(solved) : len(solved) + size]
+                solved += [episode.solved for episode in recorder.run(batch, noise)]
+                name = recorder.env.task.name
+                need_success(name, recorder.measured, keep_failures)
+                if not recorder.measured:
+                    return 0.0
+            if sum(solved[:PROBE]) >= PROBE_RATE * PROBE:
+                return noise
+        return 0.0
+
+    def _check_rate(self, episodes: int) -> None:
+        if self.attempts >= ATTEMPTS * episodes:
+            raise SandbotError(
+                f"only {self.successes} of {self.attempts} episodes succeeded, and "
+                f"{episodes} are wanted: take another policy or less noise, or "
+                f"keep failures"
             )
-            lengths += running
-            diverged |= running & info["diverged"]
-            running &= ~(terminated | truncated)
-        whole = {key: np.stack([step[key] for step in steps], 1) for key in steps[0]}
-        return [
-            {key: values[i, : lengths[i]] for key, values in whole.items()}
-            | {"diverged": diverged[i]}
-            for i in range(env.num_envs)
-        ]
 
 
-def _solved(episode: dict[str, Any]) -> bool:
-    return bool(episode["success"][-1]) and not episode["diverged"]
+def _about(
+    env: "Env",
+    task: "Task",
+    policy: str,
+    randomize: str,
+    seed: int,
+    keep_failures: bool,
+) -> dict[str, Any]:
+    """What a dataset notes of its origin."""
+    from ml.provenance import command, commit, versions
+
+    return {
+        "task": task.name,
+        "policy": str(policy),
+        "engine": env.engine.name,
+        "randomize": randomize,
+        "seed": seed,
+        "keep_failures": keep_failures,
+        "command": command(),
+        "commit": commit(),
+        "versions": versions(),
+        "multiccd": _multiccd(env),
+    }
+
+
+def _multiccd(env: "Env") -> str | None:
+    """Whether MuJoCo finds several contacts of two convex bodies; None: no model.
+
+    It does by default since 3.8, which changes what a gripper's contacts do.
+    """
+    model = getattr(env.engine, "model", None)
+    if model is None:
+        return None
+    import mujoco
+
+    flag = int(mujoco.mjtDisableBit.mjDSBL_MULTICCD)
+    return "disabled" if model.opt.disableflags & flag else "enabled"
+
+
+def _resumed(out: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """What the dataset noted, if it was recorded in the same way.
+
+    Raises:
+        UsageError: it was not; the message says what differs.
+    """
+    from ml.lerobot import read_dataset
+
+    if not Path(out).exists():
+        return about
+    noted = read_dataset(out).about
+    differs = [
+        f"{key} was {noted.get(key)!r} and is {value!r}"
+        for key, value in about.items()
+        if key not in ("command", "commit") and noted.get(key) != value
+    ]
+    if differs:
+        raise UsageError(
+            f"{out} cannot be continued: {'; '.join(differs)}. Give the same options, "
+            f"or another folder"
+        )
+    return noted

@@ -10,9 +10,11 @@ from sandbot.options import (
     MaybeInteger,
     MaybeNumber,
     Name,
+    Names,
     Networked,
     OneWorld,
     PathName,
+    Size,
     TaskOrEnv,
     parse,
 )
@@ -29,7 +31,11 @@ class Options(OneWorld, TaskOrEnv, Networked):
     num_envs: MaybeInteger = None
     """Environments side by side; the dataset does not depend on it."""
     out: PathName
-    """Folder of the dataset; whole or absent."""
+    """Folder of the dataset; episodes are in it whole or not at all."""
+    cameras: Names = ()
+    """Cameras to record as H.264, such as: top left/wrist. None by default."""
+    image_size: Size = (640, 480)
+    """Width and height of their pictures [pixels]."""
     noise: MaybeNumber = None
     """Disturbance of the executed action, as a fraction of its limits: the data then
     show how to come back (DART). 0: none; left out: what the policy copes with."""
@@ -37,6 +43,8 @@ class Options(OneWorld, TaskOrEnv, Networked):
     """Keep episodes that did not succeed, too."""
     overwrite: Flag = False
     """Let a dataset in --out make way."""
+    resume: Flag = False
+    """Go on with a dataset that was cut off, recorded with the same options."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -61,14 +69,17 @@ def run(arguments: Sequence[str]) -> int:
             seed=options.seed,
             noise=options.noise,
             keep_failures=options.keep_failures,
+            cameras=options.cameras,
+            image_size=options.image_size,
             overwrite=options.overwrite,
+            resume=options.resume,
             device=options.device,
             progress=lambda kept, _: bar.update(kept - bar.n),
             **size,
         )
     print(
         f"{summary.folder}: {summary.episodes} episodes, {summary.frames} frames in "
-        f"{summary.seconds:.1f} s"
+        f"{summary.seconds:.1f} s{_physics(summary.physics_share)}"
     )
     if summary.successes is None:
         print(f"{task.name} reports no success: next.success is false throughout")
@@ -78,3 +89,7 @@ def run(arguments: Sequence[str]) -> int:
             f"of {summary.attempts} episodes"
         )
     return 0
+
+
+def _physics(share: float | None) -> str:
+    return "" if share is None else f", {share:.0%} of it physics"

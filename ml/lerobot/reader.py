@@ -1,8 +1,9 @@
 """Load a LeRobot v3.0 dataset into memory, and refuse one that is damaged.
 
-State-only data are small (200 episodes of 4 s at 100 Hz: 6 MB), so all frames are held
-as arrays. Everything a training relies on is checked here once: each promised episode
-is there, frames are in order, shapes are those of ``info.json``, nothing is NaN.
+Numbers are small (200 episodes of 4 s at 100 Hz: 6 MB), so all frames are held as
+arrays; what cameras saw stays on the disk until it is asked for. Everything a training
+relies on is checked here once: each promised episode is there, frames are in order,
+shapes are those of ``info.json``, nothing is NaN.
 """
 
 import json
@@ -29,7 +30,8 @@ class Demonstrations:
     bounds: np.ndarray
     """(episodes, 2): first frame, and one behind the last, of each."""
     frames: dict[str, np.ndarray]
-    """Each feature, (frames, size), or (frames,) where its size is 1."""
+    """Each feature that is a number, (frames, size), or (frames,) where its size is
+    1."""
 
     @property
     def control_dt(self) -> float:
@@ -41,9 +43,62 @@ class Demonstrations:
         """What our own writer noted; empty for datasets of others."""
         return self.info.get("sandbot") or {}
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the observations that are vectors, such as "state"."""
+        return tuple(
+            key.removeprefix(layout.PREFIX)
+            for key in self.frames
+            if key.startswith(layout.PREFIX)
+        )
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the cameras that have videos."""
+        stem = layout.PREFIX + layout.IMAGES
+        keys = layout.video_keys(self.info["features"])
+        return tuple(key.removeprefix(stem) for key in keys)
+
     def names(self, key: str) -> tuple[str, ...]:
-        """Names of a feature's elements."""
+        """Names of a feature's elements.
+
+        Raises:
+            UsageError: no such feature.
+        """
+        if key not in self.info["features"]:
+            raise unknown(f"feature of {self.folder}", key, self.info["features"])
         return tuple(self.info["features"][key]["names"] or ())
+
+    def instruction(self, index: int) -> str:
+        """What the robot was asked to do in an episode; "" if nothing is noted."""
+        return str((self.episodes[index].get("tasks") or [""])[0])
+
+    def origin(self, index: int) -> dict[str, Any]:
+        """What was noted where an episode was recorded; of a merged dataset, there."""
+        source = self.episodes[index].get("source")
+        sources = self.about.get("sources")
+        if source is None or not sources:
+            return self.about
+        return sources[source]
+
+    def video(self, index: int, camera: str) -> np.ndarray:
+        """What a camera saw in an episode, (frames, height, width, 3) uint8; decoded
+        now.
+
+        Raises:
+            UsageError: no such episode or camera.
+            SandbotError: the video is missing, cut or cannot be decoded.
+        """
+        from ml.lerobot.video import read
+
+        self._check_index(index)
+        if camera not in self.cameras:
+            raise unknown(f"camera of {self.folder}", camera, self.cameras)
+        path, start, _ = video_place(
+            self.folder, self.info, self.episodes[index], camera
+        )
+        first, end = self.bounds[index]
+        return read(path, start, int(end - first), self.info["fps"])
 
     def vectors(self, key: str) -> np.ndarray:
         """A feature as (frames, size), whatever its size.
@@ -61,12 +116,15 @@ class Demonstrations:
         Raises:
             UsageError: no such episode.
         """
+        self._check_index(index)
+        first, end = self.bounds[index]
+        return {key: values[first:end] for key, values in self.frames.items()}
+
+    def _check_index(self, index: int) -> None:
         if not 0 <= index < len(self.bounds):
             raise UsageError(
                 f"{self.folder} has episodes 0 to {len(self.bounds) - 1}, got {index}"
             )
-        first, end = self.bounds[index]
-        return {key: values[first:end] for key, values in self.frames.items()}
 
     def sha256(self) -> str:
         """Of all files; names the data that a checkpoint was trained on."""
@@ -81,6 +139,55 @@ def read_dataset(folder: Path) -> Demonstrations:
         SandbotError: it is damaged; the message says where.
     """
     folder = Path(folder)
+    while True:
+        version = _version(folder)
+        try:
+            return _read(folder)
+        except SandbotError:
+            if _version(folder) == version:  # not exchanged for a newer one meanwhile
+                raise
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of ``meta/episodes`` with the statistics, in order."""
+    rows: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("meta/episodes/*/*.parquet")):
+        rows += _read_parquet(folder, path).to_pylist()
+    return sorted(rows, key=lambda row: row["episode_index"])
+
+
+def video_place(
+    folder: Path, info: dict[str, Any], episode: dict[str, Any], camera: str
+) -> tuple[Path, float, float]:
+    """File of a camera's video of an episode, and where it begins and ends there [s].
+
+    Raises:
+        SandbotError: the episode's row does not say.
+    """
+    key = layout.PREFIX + layout.IMAGES + camera
+    try:
+        name = (info.get("video_path") or layout.VIDEO).format(
+            video_key=key,
+            chunk_index=int(episode[f"videos/{key}/chunk_index"]),
+            file_index=int(episode[f"videos/{key}/file_index"]),
+        )
+        start = float(episode[f"videos/{key}/from_timestamp"])
+        end = float(episode[f"videos/{key}/to_timestamp"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(
+            folder,
+            f"meta/episodes does not say where the video of {camera!r} of episode "
+            f"{episode.get('episode_index')} is",
+        ) from error
+    return folder / name, start, end
+
+
+def _version(folder: Path) -> int | None:
+    """Changes when a writer exchanges the folder for its next version."""
+    return folder.stat().st_ino if folder.exists() else None
+
+
+def _read(folder: Path) -> Demonstrations:
     info = _read_info(folder)
     episodes = _read_episodes(folder, int(info["total_episodes"]))
     frames = _read_frames(folder, info, episodes)
@@ -109,9 +216,10 @@ def _read_info(folder: Path) -> dict[str, Any]:
             f"{folder} has codebase_version {version!r}, this reads "
             f"{layout.VERSION!r}: convert it with LeRobot's own script"
         )
-    for key in (layout.OBSERVATION, layout.ACTION):
-        if len(shapes.get(key, ())) != 1:
-            raise _damaged(folder, f"{layout.INFO} has no one-dimensional {key!r}")
+    if len(shapes.get(layout.ACTION, ())) != 1:
+        raise _damaged(folder, f"{layout.INFO} has no one-dimensional 'action'")
+    if not any(key.startswith(layout.PREFIX) for key in shapes):
+        raise _damaged(folder, f"{layout.INFO} has no feature 'observation...'")
     if min(numbers) <= 0:
         raise _damaged(folder, f"{layout.INFO} says it holds no episodes or frames")
     return info
@@ -154,10 +262,9 @@ def _read_frames(
             raise _damaged(folder, f"{name} is missing")
         tables.append(_read_parquet(folder, path))
     frames = {}
-    for key, feature in info["features"].items():
-        if feature["dtype"] in ("video", "image", "string"):
-            continue
-        parts = [_rows(folder, table, key, feature["shape"][0]) for table in tables]
+    for key in layout.number_keys(info["features"]):
+        size = info["features"][key]["shape"][0]
+        parts = [_rows(folder, table, key, size) for table in tables]
         frames[key] = np.concatenate(parts)
     for key in ("episode_index", "frame_index"):
         if key not in frames or frames[key].dtype.kind != "i" or frames[key].min() < 0:

@@ -1,150 +1,216 @@
-"""Write episodes as a LeRobot v3.0 dataset that is whole or absent.
+"""Record episodes as a LeRobot v3.0 dataset: arrays in, files out.
 
-Everything goes into a hidden folder beside the final name, which takes that name when
-the ``with`` block ends without an error: a crash or a kill leaves no dataset with a
-missing or half-written episode.
+Used as a context manager. Episodes reach the disk every few seconds; whatever ends the
+block, an error or a kill included, the dataset holds whole episodes only
+(:mod:`ml.lerobot.store`).
 """
 
-import json
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from assets.errors import UsageError
-from ml.files import staged_folder, writing
+from assets.errors import SandbotError, UsageError
 from ml.lerobot import layout
+from ml.lerobot.store import FRAMES_PER_FILE, Store
+from ml.lerobot.video import Clip
 from ml.spec import ArraySpec
 
-FRAMES_PER_FILE = 500_000
-"""Frames after which a new data file begins."""
+Observations = Mapping[str, "np.ndarray | Clip"]
+"""By group: (n, size), or of a camera a clip or (n, height, width, 3) uint8."""
 
 
 class DatasetWriter:
-    """Use as a context manager; :meth:`add_episode` for each episode."""
+    """:meth:`add_episode` for each episode, within a ``with`` block."""
 
     def __init__(
         self,
         folder: Path,
         *,
-        observation: ArraySpec,
+        observations: dict[str, ArraySpec],
         action: ArraySpec,
         control_dt: float,
-        instruction: str,
         robot: str,
         about: dict[str, Any] | None = None,
         overwrite: bool = False,
+        resume: bool = False,
         frames_per_file: int = FRAMES_PER_FILE,
     ) -> None:
         """Describe the dataset.
 
         Args:
-            folder: its final name.
-            observation: of ``observation.state``, one-dimensional.
-            action: likewise.
+            folder: its name.
+            observations: by group: "state" and other vectors, "images.<camera>".
+            action: one-dimensional.
             control_dt: time between frames [s].
-            instruction: what the robot does, in words; LeRobot's "task".
             robot: name of the robot.
             about: plain data kept under "sandbot" in ``info.json``: task, engine ...
-            overwrite: whether an existing ``folder`` is replaced at the end.
+                It may be changed while recording.
+            overwrite: whether an existing dataset makes way.
+            resume: whether to go on with an existing one.
             frames_per_file: when a new data file begins.
 
         Raises:
-            UsageError: ``folder`` exists, or the rate is not a whole number.
+            UsageError: ``folder`` exists, or what is there cannot be continued, or the
+                rate is not a whole number, or a group has no place in a dataset.
         """
-        if folder.exists() and not overwrite:
-            raise UsageError(
-                f"{folder} exists: name another folder, remove it, or ask to overwrite"
-            )
-        self.folder = folder
-        self.about = about or {}
-        """May be changed until the block ends."""
-        self._features = layout.make_features(observation, action)
-        self._schema = layout.schema(self._features)
-        self._fps = round(1 / control_dt)
-        if abs(self._fps * control_dt - 1) > 1e-6:
-            raise UsageError(
-                f"LeRobot's layout takes a whole number of frames per second, got "
-                f"1 / {control_dt} s"
-            )
-        self._instruction = instruction
-        self._robot = robot
-        self._per_file = frames_per_file
-        self._stack = ExitStack()
-        self._pending: list[dict[str, np.ndarray]] = []
-        self._all: list[dict[str, np.ndarray]] = []
-        self._rows: list[dict[str, Any]] = []
-        self._frames = 0
-        self._file = 0
+        self.fps = _rate(control_dt)
+        self._groups = dict(observations)
+        self._store = Store(
+            folder,
+            features=layout.make_features(observations, action, self.fps),
+            fps=self.fps,
+            robot=robot,
+            about=about if about is not None else {},
+            overwrite=overwrite,
+            resume=resume,
+            frames_per_file=frames_per_file,
+        )
+        self._clips = 0
 
     def __enter__(self) -> Self:
-        self._staging = self._stack.enter_context(staged_folder(self.folder))
         return self
 
-    def __exit__(self, *error: Any) -> bool | None:
-        if error[0] is None:
-            try:
-                self._finish()
-            except BaseException as failure:
-                self._stack.__exit__(type(failure), failure, failure.__traceback__)
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._store.close()
+        except SandbotError:
+            if error is None:
                 raise
-        return self._stack.__exit__(*error)
+        if error is None and not self.episodes:
+            raise UsageError(f"no episode for {self.folder}: nothing is written")
+
+    @property
+    def folder(self) -> Path:
+        """The dataset's name."""
+        return self._store.folder
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Written at each commit."""
+        return self._store.about
 
     @property
     def episodes(self) -> int:
         """How many there are so far."""
-        return len(self._rows)
+        return self._store.episodes
+
+    @property
+    def frames(self) -> int:
+        """How many there are so far."""
+        return self._store.frames
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What ``meta/episodes`` says of each."""
+        return self._store.rows
+
+    def new_clip(self, group: str) -> Clip:
+        """A film of one camera, to encode pictures as they come.
+
+        Hand it to :meth:`add_episode` in the end, or :meth:`~Clip.discard` it.
+
+        Args:
+            group: "images.<camera>".
+        """
+        height, width, _ = self._groups[group].shape
+        self._clips += 1
+        path = self._store.scratch / f"{self._clips:06d}.mp4"
+        return Clip(path, self.fps, height, width)
+
+    def commit(self) -> None:
+        """Put the episodes on the disk now, and not within a few seconds."""
+        self._store.commit()
 
     def add_episode(
         self,
-        observation: np.ndarray,
+        observations: Observations,
         action: np.ndarray,
         *,
+        instruction: str,
         reward: np.ndarray,
         success: np.ndarray,
+        executed: np.ndarray | None = None,
+        clipped: np.ndarray | None = None,
+        outcomes: dict[str, bool] | None = None,
         seed: int = 0,
         identity: int = 0,
     ) -> None:
         """Add an episode of n frames; frame t holds what was seen before action t.
 
         Args:
-            observation: (n, inputs).
+            observations: of each group.
             action: (n, outputs), what the demonstrator wanted.
+            instruction: what the robot is asked to do; LeRobot's "task".
             reward: (n,) of the step that action t made.
             success: (n,) bool, after that step.
+            executed: (n, outputs), what the robot was sent; None: ``action``.
+            clipped: (n,) how many elements of the action were out of limits.
+            outcomes: other notions of success, at the end.
             seed: of the environment's draws.
             identity: of the environment in these draws.
 
         Raises:
-            UsageError: no frames, a wrong shape, NaN or infinity.
+            UsageError: no frames, a wrong shape, NaN or infinity, a missing group.
         """
-        n = len(observation)
-        start, episode = self._frames, len(self._rows)
+        n = len(action)
+        if set(observations) != set(self._groups):
+            raise UsageError(
+                f"an episode has the groups {', '.join(self._groups)}, got "
+                f"{', '.join(observations) or 'none'}"
+            )
+        vectors = {k: v for k, v in observations.items() if not _is_camera(k)}
         frame = np.arange(n)
         columns = {
-            layout.OBSERVATION: np.asarray(observation, np.float32),
+            **{
+                layout.PREFIX + k: np.asarray(v, np.float32) for k, v in vectors.items()
+            },
             layout.ACTION: np.asarray(action, np.float32),
+            layout.EXECUTED: np.asarray(
+                action if executed is None else executed, np.float32
+            ),
+            layout.CLIPPED: np.asarray(
+                np.zeros(n) if clipped is None else clipped, np.int64
+            ),
             "next.reward": np.asarray(reward, np.float32),
             "next.done": frame == n - 1,
             "next.success": np.asarray(success, bool),
-            "timestamp": (frame / self._fps).astype(np.float32),
+            "timestamp": (frame / self.fps).astype(np.float32),
             "frame_index": frame,
-            "episode_index": np.full(n, episode),
-            "index": start + frame,
-            "task_index": np.zeros(n, np.int64),
         }
         self._check(columns, n)
-        if self._pending and self._pending_frames() + n > self._per_file:
-            self._flush()
-        self._pending.append(columns)
-        self._all.append(columns)
-        self._rows.append(self._row(columns, seed, identity))
-        self._frames += n
+        clips = {
+            layout.PREFIX + k: self._clip(k, v, n)
+            for k, v in observations.items()
+            if _is_camera(k)
+        }
+        row = {
+            "seed": int(seed),
+            "id": int(identity),
+            "success": bool(columns["next.success"][-1]),
+            **{f"outcomes/{k}": bool(v) for k, v in (outcomes or {}).items()},
+        }
+        videos = {key: clip.finish() for key, clip in clips.items()}
+        self._store.add(columns, instruction, row, videos)
+
+    def _clip(self, group: str, pictures: "np.ndarray | Clip", n: int) -> Clip:
+        """The episode's film, made now if it was not made on the way."""
+        if isinstance(pictures, Clip):
+            clip = pictures
+        else:
+            clip = self.new_clip(group)
+            for picture in pictures:
+                clip.add(picture)
+        if clip.frames != n:
+            raise UsageError(
+                f"{group!r} of an episode of {n} frames has {clip.frames} pictures"
+            )
+        return clip
 
     def _check(self, columns: dict[str, np.ndarray], n: int) -> None:
         for key, values in columns.items():
-            size = self._features[key]["shape"][0]
+            size = self._store.features[key]["shape"][0]
             wanted = (n,) if size == 1 and values.ndim == 1 else (n, size)
             if n == 0 or values.shape != wanted:
                 raise UsageError(
@@ -154,124 +220,20 @@ class DatasetWriter:
             if not np.isfinite(values).all():
                 frame = np.argwhere(~np.isfinite(values))[0][0]
                 raise UsageError(
-                    f"{key!r} of episode {len(self._rows)} is not finite at frame "
+                    f"{key!r} of episode {self.episodes} is not finite at frame "
                     f"{frame}: leave the episode out"
                 )
 
-    def _row(
-        self, columns: dict[str, np.ndarray], seed: int, identity: int
-    ) -> dict[str, Any]:
-        """What ``meta/episodes`` says of an episode."""
-        n = len(columns["index"])
-        row: dict[str, Any] = {
-            "episode_index": len(self._rows),
-            "tasks": [self._instruction],
-            "length": n,
-            "data/chunk_index": self._file // layout.CHUNK_FILES,
-            "data/file_index": self._file % layout.CHUNK_FILES,
-            "dataset_from_index": self._frames,
-            "dataset_to_index": self._frames + n,
-            "meta/episodes/chunk_index": 0,
-            "meta/episodes/file_index": 0,
-            "seed": int(seed),
-            "id": int(identity),
-        }
-        for key, values in columns.items():
-            for name, value in layout.statistics(values).items():
-                row[f"stats/{key}/{name}"] = value
-        return row
 
-    def _pending_frames(self) -> int:
-        return sum(len(columns["index"]) for columns in self._pending)
+def _is_camera(group: str) -> bool:
+    return group.startswith(layout.IMAGES)
 
-    def _flush(self) -> None:
-        """Write the pending episodes as one data file."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        path = self._staging / layout.DATA.format(
-            chunk_index=self._file // layout.CHUNK_FILES,
-            file_index=self._file % layout.CHUNK_FILES,
+def _rate(control_dt: float) -> int:
+    fps = round(1 / control_dt)
+    if abs(fps * control_dt - 1) > 1e-6:
+        raise UsageError(
+            f"LeRobot's layout takes a whole number of frames per second, got "
+            f"1 / {control_dt} s"
         )
-        arrays = [
-            layout.column(np.concatenate([e[f.name] for e in self._pending]), f.type)
-            for f in self._schema
-        ]
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(pa.Table.from_arrays(arrays, schema=self._schema), path)
-        self._pending = []
-        self._file += 1
-
-    def _finish(self) -> None:
-        """Write what is left and all of ``meta/``."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if not self._rows:
-            raise UsageError(f"no episode for {self.folder}: nothing is written")
-        if self._pending:
-            self._flush()
-        meta = self._staging / "meta"
-        episodes = self._staging / layout.EPISODES.format(chunk_index=0, file_index=0)
-        stats = {
-            key: layout.statistics(np.concatenate([e[key] for e in self._all]))
-            for key in self._features
-        }
-        with writing(meta):
-            episodes.parent.mkdir(parents=True)
-            pq.write_table(pa.Table.from_pylist(self._rows), episodes)
-            pq.write_table(_task_table(self._instruction), meta / "tasks.parquet")
-            _dump(self._staging / layout.STATS, stats)
-            _dump(self._staging / layout.INFO, self._info())
-
-    def _info(self) -> dict[str, Any]:
-        return {
-            "codebase_version": layout.VERSION,
-            "robot_type": self._robot,
-            "total_episodes": len(self._rows),
-            "total_frames": self._frames,
-            "total_tasks": 1,
-            "chunks_size": layout.CHUNK_FILES,
-            "data_files_size_in_mb": 100,
-            "video_files_size_in_mb": 200,
-            "fps": self._fps,
-            "splits": {"train": f"0:{len(self._rows)}"},
-            "data_path": layout.DATA,
-            "video_path": None,
-            "features": self._features,
-            "sandbot": self.about,
-        }
-
-
-def _task_table(instruction: str) -> Any:
-    """One instruction as LeRobot's pandas writes it: the text is the table's index."""
-    import pyarrow as pa
-
-    index = "__index_level_0__"
-    table = pa.table({"task_index": pa.array([0], pa.int64()), index: [instruction]})
-    described = {
-        "index_columns": [index],
-        "column_indexes": [],
-        "columns": [
-            _pandas_column("task_index", "task_index", "int64", "int64"),
-            _pandas_column(None, index, "unicode", "object"),
-        ],
-        "creator": {"library": "pyarrow", "version": pa.__version__},
-        "pandas_version": None,
-    }
-    return table.replace_schema_metadata({"pandas": json.dumps(described)})
-
-
-def _pandas_column(name: str | None, field: str, kind: str, numpy: str) -> dict:
-    return {
-        "name": name,
-        "field_name": field,
-        "pandas_type": kind,
-        "numpy_type": numpy,
-        "metadata": None,
-    }
-
-
-def _dump(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
+    return fps

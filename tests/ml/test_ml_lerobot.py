@@ -1,13 +1,8 @@
-"""Datasets: what is written is read, by us and by LeRobot; what is damaged is refused.
-
-LeRobot needs another torch than ours, so its part runs where the variable
-SANDBOT_LEROBOT_PYTHON names an interpreter that has it (lerobot 0.4.4 and what its
-dataset reader imports).
-"""
+"""Datasets: what is written is read, at every moment; what is damaged is refused."""
 
 import json
-import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,21 +13,27 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.errors import SandbotError, UsageError
+from ml.files import sha256
 from ml.lerobot import DatasetWriter, read_dataset
 from ml.spec import ArraySpec
 
-OBSERVATION = ArraySpec(shape=(3,), names=("a", "b", "c"), units=("1", "m", "rad"))
-ACTION = ArraySpec(shape=(2,), names=("x", "y"), units=("N m", "N m"))
+OBSERVATIONS = {
+    "state": ArraySpec(shape=(3,), names=("a", "b", "c"), units=("1", "m", "rad")),
+    "environment_state": ArraySpec(shape=(1,), names=("target_x",)),
+}
+ACTION = ArraySpec(
+    shape=(2,), names=("x", "y"), units=("N m", "N m"), low=(-2, -2), high=(2, 2)
+)
+INSTRUCTIONS = ("draw a line", "draw a circle")
 DATA = "data/chunk-000/file-000.parquet"
 EPISODES = "meta/episodes/chunk-000/file-000.parquet"
 
 
 def _writer(folder: Path, **options) -> DatasetWriter:
     given = {
-        "observation": OBSERVATION,
+        "observations": OBSERVATIONS,
         "action": ACTION,
         "control_dt": 0.01,
-        "instruction": "draw a line",
         "robot": "arm",
         "about": {"task": "line"},
     }
@@ -43,11 +44,20 @@ def _episode(index: int) -> dict[str, Any]:
     n = 20 + index
     draw = np.random.default_rng(index)
     return {
-        "observation": draw.normal(size=(n, 3)).astype(np.float32),
+        "observations": {
+            "state": draw.normal(size=(n, 3)).astype(np.float32),
+            "environment_state": draw.normal(size=(n, 1)).astype(np.float32),
+        },
+        "instruction": INSTRUCTIONS[index % 2],
         "action": draw.normal(size=(n, 2)).astype(np.float32),
         "reward": draw.random(n).astype(np.float32),
         "success": np.arange(n) > 10,
+        "outcomes": {"touched": True, "lifted": index > 2},
     }
+
+
+def _seen(**changes: np.ndarray) -> dict[str, np.ndarray]:
+    return _episode(0)["observations"] | changes
 
 
 def _write(folder: Path, episodes: int = 5, **options) -> Path:
@@ -68,8 +78,14 @@ def test_read_is_what_was_written(tmp_path: Path, per_file: int) -> None:
     assert data.info["features"]["action"]["units"] == ["N m", "N m"]
     for index in range(5):
         wanted, found = _episode(index), data.episode(index)
-        np.testing.assert_array_equal(found["observation.state"], wanted["observation"])
+        for group, values in wanted["observations"].items():
+            stored = found[f"observation.{group}"]
+            np.testing.assert_array_equal(stored.reshape(values.shape), values)
         np.testing.assert_array_equal(found["action"], wanted["action"])
+        np.testing.assert_array_equal(found["executed_action"], wanted["action"])
+        assert data.instruction(index) == wanted["instruction"]
+        assert data.episodes[index]["outcomes/lifted"] == (index > 2)
+        assert found["task_index"].tolist() == [index % 2] * len(found["action"])
         np.testing.assert_array_equal(found["next.reward"], wanted["reward"])
         np.testing.assert_array_equal(found["next.success"], wanted["success"])
         n = len(wanted["reward"])
@@ -99,33 +115,54 @@ def test_statistics_are_those_of_the_data(tmp_path: Path) -> None:
     np.testing.assert_allclose(rows[3]["stats/action/max"], third.max(0))
 
 
-def test_a_dataset_is_whole_or_absent(tmp_path: Path) -> None:
+def test_an_error_costs_no_episode_that_was_added(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), _writer(tmp_path / "d") as writer:
         writer.add_episode(**_episode(0))
         raise RuntimeError("stopped")
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UsageError, match="no episode"), _writer(tmp_path / "d"):
+    assert len(read_dataset(tmp_path / "d").episodes) == 1
+    with pytest.raises(UsageError, match="no episode"), _writer(tmp_path / "e"):
         pass
-    assert list(tmp_path.iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
-def test_a_killed_writer_leaves_no_dataset(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_what_was_committed(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "sys.path.insert(0, sys.argv[2])\n"
         "from test_ml_lerobot import _writer, _episode\n"
-        "with _writer(Path(sys.argv[1]), frames_per_file=10) as writer:\n"
-        "    for i in range(3): writer.add_episode(**_episode(i))\n"
+        "with _writer(Path(sys.argv[1]), frames_per_file=50) as writer:\n"
+        "    for i in range(4):\n"
+        "        writer.add_episode(**_episode(i), seed=7, identity=100 + i)\n"
+        "        if i == 2: writer.commit()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     here = str(Path(__file__).parent)
-    import sys
-
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "d"), here])
-    assert not (tmp_path / "d").exists()
-    assert [p.name for p in tmp_path.iterdir()] == [".d.partial"]
-    _write(tmp_path / "d")
+    assert len(read_dataset(tmp_path / "d").episodes) == 3
+    with _writer(tmp_path / "d", frames_per_file=50, resume=True) as writer:
+        for index in range(writer.episodes, 5):
+            writer.add_episode(**_episode(index), seed=7, identity=100 + index)
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
+    whole = _write(tmp_path / "whole", frames_per_file=50)
+    assert sha256(tmp_path / "d") == sha256(whole)
+
+
+def test_a_dataset_is_whole_after_each_commit(tmp_path: Path) -> None:
+    with _writer(tmp_path / "d", frames_per_file=50) as writer:
+        for index in range(5):
+            writer.add_episode(**_episode(index))
+            writer.commit()
+            data = read_dataset(tmp_path / "d")
+            assert len(data.episodes) == index + 1
+            stats = json.loads((tmp_path / "d/meta/stats.json").read_text())
+            assert stats["action"]["count"] == [len(data.frames["index"])]
+            assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_only_the_same_kind_of_dataset_is_continued(tmp_path: Path) -> None:
+    _write(tmp_path / "d", 2)
+    with pytest.raises(UsageError, match="other features or another rate"):
+        _writer(tmp_path / "d", control_dt=0.02, resume=True)
 
 
 def test_an_existing_dataset_stays_unless_told(tmp_path: Path) -> None:
@@ -146,9 +183,10 @@ def test_the_hash_names_the_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"observation": np.full((20, 3), np.nan)}, "not finite at frame 0"),
-        ({"action": np.zeros((19, 2))}, r"'action'.*got \(19, 2\)"),
-        ({"observation": np.zeros((20, 4))}, r"\(frames, 3\)"),
+        ({"observations": _seen(state=np.full((20, 3), np.nan))}, "at frame 0"),
+        ({"reward": np.zeros(19)}, r"'next.reward'.*got \(19,\)"),
+        ({"observations": _seen(state=np.zeros((20, 4)))}, r"\(frames, 3\)"),
+        ({"observations": {"state": np.zeros((20, 3))}}, "has the groups state, envir"),
     ],
 )
 def test_bad_episodes_are_not_written(
@@ -240,84 +278,3 @@ def test_what_is_no_dataset_is_a_wrong_call(tmp_path: Path) -> None:
         read_dataset(folder)
     with pytest.raises(UsageError, match="episodes 0 to 4, got 5"):
         read_dataset(_write(tmp_path / "e")).episode(5)
-
-
-PEER = os.environ.get("SANDBOT_LEROBOT_PYTHON")
-
-READ = """
-import sys
-from lerobot.datasets.lerobot_dataset import LeRobotDataset
-ahead = {"action": [0, 0.01]}
-data = LeRobotDataset("local/d", root=sys.argv[1], delta_timestamps=ahead)
-assert data.num_episodes == 5 and data.num_frames == 110, data
-assert data.fps == 100 and data.meta.robot_type == "arm"
-item = data[25]
-print(item["observation.state"].tolist())
-print(item["action"].tolist())
-print(item["task"], bool(item["next.done"]), data.meta.stats["action"]["mean"].tolist())
-"""
-
-WRITE = """
-import sys
-import numpy as np
-from lerobot.datasets.lerobot_dataset import LeRobotDataset
-data = LeRobotDataset.create(
-    "local/p", fps=50, root=sys.argv[1], robot_type="peer", use_videos=False,
-    features={
-        "observation.state": {"dtype": "float32", "shape": (3,), "names": list("abc")},
-        "action": {"dtype": "float32", "shape": (2,), "names": ["x", "y"]},
-    },
-)
-for episode in range(3):
-    for frame in range(4 + episode):
-        data.add_frame({
-            "observation.state": np.full(3, 10 * episode + frame, np.float32),
-            "action": np.array([episode, frame], np.float32),
-            "task": "peer's task",
-        })
-    data.save_episode()
-data.finalize()
-"""
-
-
-def _peer(code: str, folder: Path) -> str:
-    assert PEER
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(folder.parent / "hf"),
-    }
-    done = subprocess.run(
-        [PEER, "-c", code, str(folder)],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
-needs_peer = pytest.mark.skipif(
-    PEER is None,
-    reason="needs an environment of its own for a peer: lerobot "
-    "(SANDBOT_LEROBOT_PYTHON names its interpreter)",
-)
-
-
-@needs_peer
-def test_lerobot_reads_ours(tmp_path: Path) -> None:
-    folder = _write(tmp_path / "d", frames_per_file=50)
-    lines = _peer(READ, folder).strip().splitlines()[-3:]
-    episode = _episode(1)
-    np.testing.assert_allclose(json.loads(lines[0]), episode["observation"][5])
-    np.testing.assert_allclose(json.loads(lines[1]), episode["action"][5:7])
-    assert lines[2].startswith("draw a line False [")
-
-
-@needs_peer
-def test_we_read_lerobots(tmp_path: Path) -> None:
-    _peer(WRITE, tmp_path / "p")
-    data = read_dataset(tmp_path / "p")
-    assert data.control_dt == 0.02 and data.about == {}
-    assert data.bounds.tolist() == [[0, 4], [4, 9], [9, 15]]
-    assert data.episode(2)["observation.state"][3].tolist() == [23, 23, 23]
-    assert data.episode(1)["action"][2].tolist() == [1, 2]

@@ -342,9 +342,9 @@ def test_recorded_is_what_was_seen_and_wanted(tmp_path: Path) -> None:
                 episode["observation.state"][t], obs["state"][0].astype(np.float32)
             )
             action = np.clip(expert.act(obs), *env.action_spec.limits())
-            np.testing.assert_array_equal(
-                episode["action"][t], action[0].astype(np.float32)
-            )
+            action = action.astype(np.float32)  # so it is recorded, and executed
+            np.testing.assert_array_equal(episode["action"][t], action[0])
+            np.testing.assert_array_equal(episode["executed_action"][t], action[0])
             obs, reward, _, _, info = env.step(action)
             assert episode["next.reward"][t] == np.float32(reward[0])
             assert episode["next.success"][t] == info["success"][0]
