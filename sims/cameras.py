@@ -1,38 +1,40 @@
-"""Cameras as sensors of a batch of environments: one OpenGL context, kept open.
-
-A :class:`CameraRig` draws from a scene of its own. Of each environment it takes over
-what can be seen (positions, and model fields that change a shape's place or looks) and
-computes the kinematics anew, so that no engine has to make a whole snapshot, each
-engine is drawn alike, and nothing that is drawn can reach the physics.
+"""Cameras as sensors of a batch of environments: contexts that stay open.
 
 Groups are named as in a dataset: ``images.<camera>`` (num_envs, height, width, 3)
-uint8, ``depth.<camera>`` (num_envs, height, width) float32 [m] and
-``segmentation.<camera>`` (num_envs, height, width) int32, ids of geoms. A camera of a
-part of the robot, ``left/wrist``, has the group ``images.left_wrist``, since a slash
-separates folders.
+uint8, ``depth.<camera>`` (num_envs, height, width) float32 [m] along the camera's axis
+and ``segmentation.<camera>`` (num_envs, height, width) int32, ids of geoms
+(:attr:`CameraRig.legend`). A camera of a part of the robot, ``left/wrist``, has the
+group ``images.left_wrist``, since a slash separates folders.
+
+Where no GPU draws, pictures are spread over a context per core
+(:mod:`sims.studio`, :mod:`sims.opengl`). A picture depends on its environment alone:
+not on how many there are, on the engine, or on the context that drew it.
 """
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from assets.errors import UsageError, unknown
 from ml.spec import ArraySpec
-from sims.arrays import Mask, Obs
-from sims.engine import FIELDS
+from sims.arrays import Array, Mask, Obs
+from sims.studio import Moment, Studio, look_at
 
 if TYPE_CHECKING:
-    from sims.engine import Engine
-    from sims.render import Shot
+    import mujoco
 
-SEEN_FIELDS = tuple(
-    field
-    for field in FIELDS
-    if field.startswith(("body_pos", "body_quat", "geom_pos", "geom_quat"))
-    or field.startswith(("geom_size", "geom_rgba", "site_"))
-)
-"""Model fields of an engine that change what is seen."""
+    from sims.draws import Draws
+    from sims.engine import Engine
+    from sims.image_randomization import ImageTerm
+
+KINDS = ("images", "depth", "segmentation")
+"""What a camera can observe, as its groups' names begin."""
+MOST_CONTEXTS = 8
+"""A context holds the scene's textures and its own compiled shaders."""
 
 
 def group_name(kind: str, camera: str) -> str:
@@ -44,8 +46,10 @@ def find_cameras(given: Iterable[str], present: Sequence[str]) -> tuple[str, ...
     """A scene's cameras from their names, or from their names in a group.
 
     Raises:
-        UsageError: no such camera, or one that is named twice.
+        UsageError: no such camera, or one that is named twice, or none at all.
     """
+    if isinstance(given, str):
+        raise UsageError(f"cameras is a list of names, got {given!r}")
     by_name = {name.replace("/", "_"): name for name in present}
     by_name |= {name: name for name in present}
     found: list[str] = []
@@ -55,82 +59,135 @@ def find_cameras(given: Iterable[str], present: Sequence[str]) -> tuple[str, ...
         if by_name[name] in found:
             raise UsageError(f"the camera {name!r} is named twice: once is enough")
         found.append(by_name[name])
+    if not found:
+        raise UsageError(
+            f"images are of at least one camera; the scene has "
+            f"{', '.join(present) or 'none'}"
+        )
     return tuple(found)
 
 
 class CameraRig:
-    """Cameras of every environment of an engine. Used by one thread."""
+    """Cameras of a scene, for the environments of any engine of it."""
 
     def __init__(
         self,
-        engine: "Engine",
+        model: "mujoco.MjModel",
         cameras: Iterable[str],
         *,
         image_size: tuple[int, int] = (320, 240),
         quality: str = "fast",
         depth: bool = False,
         segmentation: bool = False,
+        terms: "tuple[ImageTerm, ...]" = (),
+        contexts: int = 0,
     ):
-        """Open a context for the engine's scene.
+        """Open a context; more follow where there is work for them.
 
         Args:
-            engine: that holds a scene of MuJoCo; stays open.
-            cameras: names of the scene's.
+            model: the scene; copied.
+            cameras: names of its cameras.
             image_size: width and height [pixels].
             quality: see :class:`~sims.render.Renderer`.
             depth: whether there are groups ``depth.<camera>``.
             segmentation: whether there are groups ``segmentation.<camera>``.
+            terms: what varies in the pictures; drawn by :meth:`begin`.
+            contexts: the most to draw with; 0: one per core where no GPU draws (up to
+                :data:`MOST_CONTEXTS`), else one.
 
         Raises:
-            UsageError: an unknown camera or quality, or a size that is not positive.
+            UsageError: an unknown camera, quality or element of a term, or a size or
+                number that is not allowed.
             SandbotError: pictures cannot be drawn here.
         """
-        import mujoco
+        from sims.image_randomization import ImageRandomizer
+        from sims.opengl import is_software, one_thread_per_context
+        from sims.render import camera_names, clip_planes
 
-        from sims.render import Renderer, camera_names, clip_planes, find_camera
-
-        self._engine = engine
-        self.cameras = find_cameras(cameras, camera_names(engine.model))
-        if not self.cameras:
-            raise UsageError(
-                "no camera is named; the scene has "
-                f"{', '.join(camera_names(engine.model)) or 'none'}"
-            )
-        width, height = image_size
-        self._renderer = Renderer(engine.model, width, height, quality=quality)
-        self._model = self._renderer.model
-        self._data = mujoco.MjData(self._model)
-        self._views = {name: find_camera(self._model, name) for name in self.cameras}
-        self._kinds = ["images"]
-        self._kinds += ["depth"] * depth + ["segmentation"] * segmentation
-        far = clip_planes(self._model)[1]
+        if contexts < 0:
+            raise UsageError(f"contexts must be 0 (choose) or more, got {contexts}")
+        width, height = check_size(image_size)
+        self.cameras = find_cameras(cameras, camera_names(model))
+        self._kinds = KINDS[:1] + ("depth",) * depth + ("segmentation",) * segmentation
+        shapes = _specs(width, height, clip_planes(model)[1], model.ngeom)
         self.specs = {
-            group_name(kind, camera): spec
-            for kind, spec in _specs(width, height, far, self._model.ngeom).items()
-            if kind in self._kinds
+            group_name(kind, camera): shapes[kind]
+            for kind in self._kinds
             for camera in self.cameras
         }
         """What one environment's row of each group is."""
-        self._seen = {field: self._slot(field) for field in SEEN_FIELDS}
+        self.legend = _legend(model)
+        """By id, the name of each geom in a segmentation; unnamed: of its body."""
+        self._looks = ImageRandomizer(model, terms) if terms else None
+        self._recipe = (model, self.cameras, (width, height), quality)
+        many = quality == "fast" and contexts != 1
+        with one_thread_per_context() if many else nullcontext():
+            self._studios = [Studio(*self._recipe)]
+        self.backend: str = self._studios[0].renderer.backend
+        """What draws, such as "EGL, llvmpipe (LLVM 15.0.6, 256 bits)"."""
+        self._most = contexts or (_cores() if is_software(self.backend) else 1)
+        self._pool: ThreadPoolExecutor | None = None
 
-    def render(self, ids: Iterable[int]) -> Obs:
-        """What the cameras of some environments see, (len(ids), height, width, ...)."""
-        rows: dict[str, list[np.ndarray]] = {group: [] for group in self.specs}
-        fields = {f: self._engine.get_field(f) for f in self._seen}
-        for env in ids:
-            self._follow(int(env), fields)
-            for camera in self.cameras:
-                shot = self._shoot(camera)
-                for kind, picture in zip(
-                    ("images", "depth", "segmentation"), shot, strict=True
-                ):
-                    if picture is not None:
-                        rows[group_name(kind, camera)].append(picture)
-        return {group: np.stack(pictures) for group, pictures in rows.items()}
+    def begin(self, where: Mask, draws: "Draws") -> None:
+        """Draw the looks of the episodes that begin in some environments.
 
-    def update(self, obs: Obs, where: Mask) -> Obs:
-        """Groups of which some environments' rows are drawn anew, the rest as given."""
-        fresh = self.render(np.flatnonzero(where))
+        Args:
+            where: (num_envs,) which environments.
+            draws: of the present episodes of all.
+        """
+        if self._looks is not None:
+            self._looks.reset(where, draws)
+
+    def render(
+        self,
+        engine: "Engine",
+        ids: Iterable[int],
+        steps: Array | None = None,
+        cameras: Iterable[str] | None = None,
+    ) -> Obs:
+        """What the cameras of some environments see, (len(ids), height, width, ...).
+
+        Args:
+            engine: of the same scene.
+            ids: which environments.
+            steps: (num_envs,) control steps since the reset, of which noise is new at
+                each; None: none.
+            cameras: some of :attr:`cameras`; None: all of them.
+
+        Raises:
+            UsageError: a camera that is not among them.
+        """
+        if cameras is None:
+            cameras = self.cameras
+        else:
+            cameras = find_cameras(cameras, self.cameras)
+        moment = look_at(engine, ids)
+        count = len(moment.ids)
+        out = {
+            group: np.empty((count, *self.specs[group].shape), self.specs[group].dtype)
+            for kind in self._kinds
+            for group in (group_name(kind, camera) for camera in cameras)
+        }
+        work = [(row, camera) for row in range(count) for camera in cameras]
+        parts = np.array_split(np.arange(len(work)), self._open(len(work)))
+
+        def draw(studio: Studio, part: np.ndarray) -> None:
+            self._draw(studio, moment, [work[i] for i in part], steps, out)
+
+        pairs = list(zip(self._studios, parts, strict=False))
+        if self._pool is None or len(pairs) == 1:
+            for studio, part in pairs:
+                draw(studio, part)
+        else:
+            for done in [self._pool.submit(draw, *pair) for pair in pairs]:
+                done.result()
+        return out
+
+    def update(
+        self, engine: "Engine", obs: Obs, where: Mask, steps: Array | None = None
+    ) -> Obs:
+        """The groups of an observation with some environments' rows drawn anew."""
+        fresh = self.render(engine, np.flatnonzero(where), steps)
         mixed = {}
         for group, rows in fresh.items():
             mixed[group] = obs[group].copy()
@@ -138,36 +195,81 @@ class CameraRig:
         return mixed
 
     def close(self) -> None:
-        """Free the context; may be called twice."""
-        self._renderer.close()
+        """Free the contexts; may be called twice."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+        for studio in self._studios:
+            studio.close()
 
-    def _shoot(self, camera: str) -> "Shot":
-        return self._renderer.capture(
-            self._data,
-            self._views[camera],
-            depth="depth" in self._kinds,
-            segmentation="segmentation" in self._kinds,
-        )
+    def _open(self, pictures: int) -> int:
+        """Open the contexts that so many pictures are worth; how many that is."""
+        wanted = max(1, min(self._most, pictures))
+        while len(self._studios) < wanted:
+            self._studios.append(Studio(*self._recipe))
+        if self._pool is None and wanted > 1:
+            self._pool = ThreadPoolExecutor(self._most, "cameras")
+        return wanted
 
-    def _follow(self, env: int, fields: dict[str, np.ndarray]) -> None:
-        """Put our own scene where an environment is."""
-        import mujoco
+    def _draw(
+        self,
+        studio: Studio,
+        moment: Moment,
+        work: list[tuple[int, str]],
+        steps: Array | None,
+        out: Obs,
+    ) -> None:
+        """Fill rows of ``out`` with what some cameras of some environments see."""
+        followed = -1
+        for row, camera in work:
+            env = moment.ids[row]
+            if row != followed:
+                studio.follow(moment, row, self._looks)
+                followed = row
+            shot = studio.shoot(
+                camera, "depth" in self._kinds, "segmentation" in self._kinds
+            )
+            image = shot.image
+            if self._looks is not None:
+                step = 0 if steps is None else int(steps[env])
+                image = self._looks.develop(image, env, camera, step)
+            for kind, picture in zip(KINDS, (image, *shot[1:]), strict=True):
+                if picture is not None:
+                    out[group_name(kind, camera)][row] = picture
 
-        model, data = self._model, self._data
-        for field, values in fields.items():
-            self._seen[field][:] = values[env]
-        data.qpos[:] = self._engine.qpos[env]
-        if model.nmocap:
-            theirs = self._engine.snapshot(env)[1]
-            data.mocap_pos[:], data.mocap_quat[:] = theirs.mocap_pos, theirs.mocap_quat
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
-        mujoco.mj_camlight(model, data)
-        mujoco.mj_flex(model, data)
-        mujoco.mj_tendon(model, data)
 
-    def _slot(self, field: str) -> np.ndarray:
-        return getattr(self._model, field)
+def check_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of pictures [pixels].
+
+    Raises:
+        UsageError: not two whole numbers above 0.
+    """
+    try:
+        width, height = image_size
+        if int(width) == width > 0 and int(height) == height > 0:
+            return int(width), int(height)
+    except (TypeError, ValueError):
+        pass
+    raise UsageError(
+        f"an image size is width and height in pixels, such as (320, 240), got "
+        f"{image_size!r}"
+    )
+
+
+def _cores() -> int:
+    """Cores that this process may use, up to :data:`MOST_CONTEXTS`."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MOST_CONTEXTS)
+    return min(os.cpu_count() or 1, MOST_CONTEXTS)
+
+
+def _legend(model: "mujoco.MjModel") -> dict[int, str]:
+    """By geom's id, its name, or that of its body."""
+    names = {}
+    for index in range(model.ngeom):
+        geom = model.geom(index)
+        names[index] = geom.name or model.body(int(geom.bodyid[0])).name
+    return names
 
 
 def _specs(width: int, height: int, far: float, geoms: int) -> dict[str, ArraySpec]:

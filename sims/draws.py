@@ -10,6 +10,7 @@ number generators"), which is counter-based: element ``j`` of a stream with key 
 ``mix(k + (j + 1) * golden)``. Keys are made by folding each component through ``mix``.
 """
 
+from copy import copy
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -74,6 +75,12 @@ class Draws:
         seeds = np.full(len(ids), check_seed(seed), np.uint64)
         self.keys = fold(fold(seeds, ids.astype(np.uint64)), episode.astype(np.uint64))
         """(num_envs,) uint64."""
+
+    def of(self, env: int) -> "Draws":
+        """The same random numbers of one environment alone, a batch of one."""
+        alone = copy(self)
+        alone.keys = self.keys[env : env + 1]
+        return alone
 
     def bits(
         self, term: str, shape: tuple[int, ...] = (), counter: np.ndarray | None = None

@@ -18,6 +18,8 @@ from sims.arrays import Array, Mask
 if TYPE_CHECKING:
     import mujoco
 
+    from sims.cameras import CameraRig
+
 FIELDS = (
     "actuator_biasprm",
     "actuator_gainprm",
@@ -270,6 +272,42 @@ def restore_fields(
     for name in sorted(saved.keys() | set(varied)):
         default = default_field(engine.model, name)
         engine.set_field(name, saved.get(name, default), where)
+
+
+class EngineCameras:
+    """Behind an engine's :meth:`Engine.render`: all cameras of its scene, which open
+    when they are first looked through, and stay open."""
+
+    def __init__(self, width: int = 320, height: int = 240):
+        self._size = (width, height)
+        self._rig: CameraRig | None = None
+
+    def render(
+        self, engine: Engine, cameras: list[str], ids: Array
+    ) -> dict[str, Array]:
+        """See :meth:`Engine.render`."""
+        from sims.cameras import CameraRig, find_cameras, group_name
+        from sims.render import camera_names
+
+        names = find_cameras(cameras, camera_names(engine.model))
+        if self._rig is None:
+            self._rig = CameraRig(
+                engine.model,
+                camera_names(engine.model),
+                image_size=self._size,
+                quality="high",
+            )
+        seen = self._rig.render(engine, ids, cameras=names)
+        return {
+            given: seen[group_name("images", name)]
+            for given, name in zip(cameras, names, strict=True)
+        }
+
+    def close(self) -> None:
+        """Close them, if they are open."""
+        if self._rig is not None:
+            self._rig.close()
+            self._rig = None
 
 
 def render_snapshots(

@@ -162,7 +162,7 @@ class Env:
             self._sensing.advance(truth)
         obs = self._sense(truth)
         if self._cameras is not None:
-            obs |= self._cameras.render(range(self.num_envs))
+            obs |= self._cameras.render(engine, range(self.num_envs), state.steps)
         if self.autoreset:
             ended = terminated | truncated
             if ended.any():
@@ -195,6 +195,8 @@ class Env:
         self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
         self.draws = Draws(self._seed, self._ids, self._episode)
         self._sensing = copy.deepcopy(saved["sensing"])
+        if self._cameras is not None:
+            self._cameras.begin(everywhere, self.draws)
         return self._view(everywhere, {})
 
     def instructions(self) -> list[str]:
@@ -218,6 +220,8 @@ class Env:
         self.draws = Draws(self._seed, self._ids, self._episode)
         if self._has_fields:
             self._fields.reset(self.engine, where, self.draws)
+        if self._cameras is not None:
+            self._cameras.begin(where, self.draws)
         self.state.steps[where] = 0
         self.task.reset(self.engine, self.state, where, self.draws)
         self._sensing.reset(where, self.draws)
@@ -229,9 +233,10 @@ class Env:
         obs = self._sense(self.task.observe(self.engine, self.state))
         if self._cameras is None:
             return obs
+        engine, steps = self.engine, self.state.steps
         if where.all():
-            return obs | self._cameras.render(range(self.num_envs))
-        return obs | self._cameras.update(last, where)
+            return obs | self._cameras.render(engine, range(self.num_envs), steps)
+        return obs | self._cameras.update(engine, last, where, steps)
 
     def _sense(self, truth: Obs) -> Obs:
         """The policy's view of the task's vectors."""

@@ -1,8 +1,13 @@
 """Our environments in Gymnasium's clothes: one (``gym.make``) or a batch
-(``gym.make_vec``), and, the other way round, any Gymnasium environment as ours.
+(``gym.make_vec``).
 
-A lone observation group "state" becomes a ``Box``, several a ``Dict``. Until a seed is
-given, a fresh one is taken from the operating system, as Gymnasium does.
+A lone observation group "state" becomes a ``Box``, anything else a ``Dict``, with a
+``Box`` of bytes for each camera (``observe="images+proprio"``, ``cameras=("top",)``,
+``image_size=(84, 84)``; see :mod:`sims.observation`). Keys of a ``Dict`` have no dots,
+since networks are named after them: "images.top" is "images_top".
+
+Until a seed is given, a fresh one is taken from the operating system, as Gymnasium
+does.
 """
 
 from typing import Any, ClassVar
@@ -31,9 +36,35 @@ def box(spec: ArraySpec) -> spaces.Box:
 
 def obs_space(specs: dict[str, ArraySpec]) -> spaces.Space:
     """The space of one environment's observation."""
-    if list(specs) == ["state"]:
+    if _is_lone(specs):
         return box(specs["state"])
-    return spaces.Dict({name: box(spec) for name, spec in specs.items()})
+    return spaces.Dict({_key(name): box(spec) for name, spec in specs.items()})
+
+
+def _is_lone(specs: dict[str, ArraySpec]) -> bool:
+    """Whether there is nothing but the vector "state"."""
+    return list(specs) == ["state"]
+
+
+def _key(group: str) -> str:
+    """A group's key in a Dict."""
+    return group.replace(".", "_")
+
+
+def _dress(obs: Obs, specs: dict[str, ArraySpec]) -> Any:
+    """A batch of observations as its space has them."""
+    typed = {
+        _key(group): values.astype(specs[group].dtype, copy=False)
+        for group, values in obs.items()
+    }
+    return typed["state"] if _is_lone(specs) else typed
+
+
+def _first_camera(env: Env) -> str:
+    """What is shown where no camera is asked for."""
+    from sims.registry import scene_cameras
+
+    return scene_cameras(env.task)[0]
 
 
 def _entropy() -> int:
@@ -51,16 +82,18 @@ class SandbotEnv(gym.Env):
         engine: str = "mujoco",
         randomize: str = "none",
         render_mode: str | None = None,
-        camera: str = "side",
+        camera: str | None = None,
+        **observed: Any,
     ):
-        """See :func:`sims.make_env`; :meth:`render` looks through ``camera``."""
+        """See :func:`sims.make_env`, which takes what is ``observed``: ``observe``,
+        ``cameras``, ``image_size``, ``quality``, ``depth`` and ``segmentation``;
+        :meth:`render` looks through ``camera``, or else the scene's first."""
         _check_render_mode(render_mode)
-        self.env: Env = make_env(task, engine=engine, randomize=randomize)
+        self.env: Env = make_env(task, engine=engine, randomize=randomize, **observed)
         self.render_mode = render_mode
-        self.camera = camera
+        self.camera = camera or _first_camera(self.env)
         self.observation_space = obs_space(self.env.obs_spec)
         self.action_space = box(self.env.action_spec)
-        self._lone = list(self.env.obs_spec) == ["state"]
         self._seeded = False
 
     def reset(
@@ -103,9 +136,10 @@ class SandbotEnv(gym.Env):
         self.env.close()
 
     def _row(self, obs: Obs) -> Any:
-        if self._lone:
-            return obs["state"][0].astype(np.float32)
-        return {k: v[0].astype(self.env.obs_spec[k].dtype) for k, v in obs.items()}
+        dressed = _dress(obs, self.env.obs_spec)
+        if isinstance(dressed, dict):
+            return {key: values[0] for key, values in dressed.items()}
+        return dressed[0]
 
 
 class SandbotVectorEnv(VectorEnv):
@@ -123,11 +157,11 @@ class SandbotVectorEnv(VectorEnv):
         engine: str = "mujoco",
         randomize: str = "none",
         render_mode: str | None = None,
-        camera: str = "side",
+        camera: str | None = None,
         threads: int = 0,
-        **_: Any,
+        **observed: Any,
     ):
-        """See :func:`sims.make_env`."""
+        """See :func:`sims.make_env`, and :class:`SandbotEnv`."""
         _check_render_mode(render_mode)
         self.env = make_env(
             task,
@@ -136,15 +170,15 @@ class SandbotVectorEnv(VectorEnv):
             randomize=randomize,
             threads=threads,
             autoreset=True,
+            **observed,
         )
         self.num_envs = num_envs
         self.render_mode = render_mode
-        self.camera = camera
+        self.camera = camera or _first_camera(self.env)
         self.single_observation_space = obs_space(self.env.obs_spec)
         self.single_action_space = box(self.env.action_spec)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._lone = list(self.env.obs_spec) == ["state"]
         self._seeded = False
 
     def reset(
@@ -178,9 +212,10 @@ class SandbotVectorEnv(VectorEnv):
             final = self._rows(info["final_obs"])
             rows = np.full(self.num_envs, None, object)
             for i in np.flatnonzero(ended):
-                rows[i] = (
-                    {k: v[i] for k, v in final.items()} if not self._lone else final[i]
-                )
+                if isinstance(final, dict):
+                    rows[i] = {key: values[i] for key, values in final.items()}
+                else:
+                    rows[i] = final[i]
             extra |= {"final_obs": rows, "_final_obs": ended}
             extra |= {
                 "final_info": {
@@ -202,9 +237,7 @@ class SandbotVectorEnv(VectorEnv):
         self.env.close()
 
     def _rows(self, obs: Obs) -> Any:
-        if self._lone:
-            return obs["state"].astype(np.float32)
-        return {k: v.astype(self.env.obs_spec[k].dtype) for k, v in obs.items()}
+        return _dress(obs, self.env.obs_spec)
 
 
 def _check_render_mode(render_mode: str | None) -> None:

@@ -10,7 +10,7 @@ for dynamics.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import mujoco
 
     from sims.engine import Engine
+    from sims.image_randomization import ImageTerm
 
 _OBJECTS = {
     "actuator": "actuator",
@@ -91,6 +92,8 @@ class Randomization:
     observation_delay: tuple[int, int] = (0, 0)
     """Range of the control steps by which sensed elements are old, per episode."""
     push: Push | None = None
+    images: tuple["ImageTerm", ...] = ()
+    """What varies in the pictures of cameras, see :mod:`sims.image_randomization`."""
 
     def __post_init__(self) -> None:
         if self.observation_noise < 0:
@@ -105,9 +108,17 @@ class Randomization:
 
     def over(self, base: "Randomization") -> "Randomization":
         """This profile on top of a task's own variation; equal names replace."""
-        names = {term.name for term in self.fields}
-        kept = tuple(term for term in base.fields if term.name not in names)
-        return replace(self, fields=kept + self.fields)
+        return replace(
+            self,
+            fields=_over(self.fields, base.fields),
+            images=_over(self.images, base.images),
+        )
+
+
+def _over(terms: tuple[Any, ...], base: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Terms on top of others; equal names replace."""
+    names = {term.name for term in terms}
+    return tuple(term for term in base if term.name not in names) + terms
 
 
 def _check_range(name: str, low: float, high: float) -> None:

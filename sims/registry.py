@@ -141,12 +141,13 @@ def make_env(
             from sims.cameras import CameraRig
 
             rig = CameraRig(
-                physics,
+                physics.model,
                 names,
                 image_size=image_size,
                 quality=quality,
                 depth=depth,
                 segmentation=segmentation,
+                terms=profile.images,
             )
         return Env(
             physics,
@@ -195,8 +196,6 @@ def camera_choice(
     from sims.cameras import find_cameras
 
     present = scene_cameras(task)
-    if isinstance(cameras, str):
-        raise UsageError(f"cameras is a list of names, got {cameras!r}")
     return find_cameras(robot_cameras(task) if cameras is None else cameras, present)
 
 

@@ -167,6 +167,13 @@ class Renderer:
                 segmentation=self._segment() if segmentation else None,
             )
 
+    def upload_texture(self, texture: int) -> None:
+        """Show what :attr:`model` holds of a texture now, given its id."""
+        import mujoco
+
+        with self._gl.as_current():
+            mujoco.mjr_uploadTexture(self.model, self._context, texture)
+
     def _draw(self, depth: np.ndarray | None = None) -> np.ndarray:
         """Draw the scene; (height, width, 3) uint8, the bottom row first.
 

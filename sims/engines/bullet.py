@@ -28,13 +28,13 @@ import numpy as np
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
 from sims.engine import (
+    EngineCameras,
     EngineError,
     EngineState,
     check_field,
     check_state,
     default_field,
     find_frame,
-    render_snapshots,
     restore_fields,
 )
 from sims.engines.bullet_contact import ContactSensor
@@ -87,6 +87,7 @@ class BulletEngine:
         layout = make_layout(model)
         self._sensor_views = self._view_sensors()
         self.envs: list[BulletEnv] = []
+        self._cameras = EngineCameras()
         try:
             for i in range(num_envs):
                 copy = mujoco.MjModel.__copy__(model)
@@ -216,7 +217,7 @@ class BulletEngine:
 
     def render(self, cameras: list[str], ids: Array) -> dict[str, Array]:
         """See :meth:`Engine.render <sims.engine.Engine.render>`."""
-        return render_snapshots(self, cameras, ids)
+        return self._cameras.render(self, cameras, ids)
 
     def save(self) -> EngineState:
         """See :meth:`Engine.save <sims.engine.Engine.save>`."""
@@ -279,6 +280,7 @@ class BulletEngine:
 
     def close(self) -> None:
         """See :meth:`Engine.close <sims.engine.Engine.close>`."""
+        self._cameras.close()
         for env in self.envs:
             env.world.close()
 

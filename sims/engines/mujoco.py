@@ -20,12 +20,12 @@ from mujoco.batch import Batch
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
 from sims.engine import (
+    EngineCameras,
     EngineState,
     check_field,
     check_state,
     default_field,
     find_frame,
-    render_snapshots,
     restore_fields,
 )
 
@@ -83,6 +83,7 @@ class MujocoEngine:
         self._fields: dict[str, np.ndarray] = {}
         self._stale: np.ndarray | None = None
         self._snapshot: tuple[mujoco.MjModel, mujoco.MjData] | None = None
+        self._cameras = EngineCameras()
         for field in ("xpos", "xquat", "cvel", "subtree_com"):
             self.batch.bind(field)
         if model.nsite:
@@ -171,7 +172,7 @@ class MujocoEngine:
 
     def render(self, cameras: list[str], ids: Array) -> dict[str, Array]:
         """See :meth:`Engine.render <sims.engine.Engine.render>`."""
-        return render_snapshots(self, cameras, ids)
+        return self._cameras.render(self, cameras, ids)
 
     def save(self) -> EngineState:
         """See :meth:`Engine.save <sims.engine.Engine.save>`."""
@@ -218,6 +219,7 @@ class MujocoEngine:
 
     def close(self) -> None:
         """See :meth:`Engine.close <sims.engine.Engine.close>`; threads end with us."""
+        self._cameras.close()
 
     def _settle(self, where: Mask) -> None:
         """Derive everything from the state of these environments."""
