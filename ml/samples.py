@@ -48,6 +48,48 @@ class Frames:
         }
 
 
+class Chunks:
+    """Single frames with the actions of the next steps.
+
+    Beyond an episode's end there is none: the last action is repeated, uncounted.
+    """
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        lengths: np.ndarray,
+        *,
+        chunk: int,
+    ) -> None:
+        """Lay out the chunks.
+
+        Args:
+            inputs: (frames, size), episodes on end.
+            targets: likewise.
+            lengths: (episodes,) frames of each.
+            chunk: actions that go with a frame, its own the first.
+        """
+        self._frames = Frames(inputs, targets)
+        last = np.repeat(np.cumsum(lengths) - 1, lengths)
+        self._last = torch.from_numpy(last.astype(np.int64))
+        self._ahead = torch.arange(chunk)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def gather(self, indices: Tensor) -> Batch:
+        """``inputs`` (n, size), ``targets`` (n, chunk, size), ``counts`` (n, chunk)."""
+        wanted = indices[:, None] + self._ahead
+        last = self._last[indices][:, None]
+        inside = torch.minimum(wanted, last)
+        return {
+            "inputs": self._frames.gather(indices)["inputs"],
+            "targets": self._frames.gather(inside)["targets"],
+            "counts": (wanted <= last).float(),
+        }
+
+
 class Windows:
     """Stretches of episodes, for networks that remember (truncated back-propagation).
 

@@ -5,6 +5,8 @@ normalised actions; the loss is their mean squared error,
 
     L = mean |f(normalise(o)) - normalise(a)|^2.
 
+With a ``chunk`` it predicts the next actions as well (:mod:`policies.chunks`).
+
 Two networks: a perceptron, for demonstrators that are a function of the observation,
 and an LSTM, which can make up for what the observation lacks (velocities, say) from
 what it saw before. It learns from windows of episodes (:class:`ml.samples.Windows`).
@@ -25,15 +27,16 @@ from assets.errors import UsageError, unknown
 from ml.checkpoint import damaged, load_weights, read_config, write_checkpoint
 from ml.device import find_device
 from ml.lerobot import Demonstrations, read_dataset
-from ml.lerobot.layout import ACTION, OBSERVATION
+from ml.lerobot.layout import ACTION
 from ml.model_card import model_card
 from ml.networks import LSTM, MLP
 from ml.normalizer import Normalizer
 from ml.provenance import command, commit, versions
-from ml.samples import Batch, Frames, Samples, Windows, split_episodes
+from ml.samples import Batch, Chunks, Frames, Samples, Windows, split_episodes
 from ml.spec import ArraySpec
 from ml.training import Trainer, TrainingResult
 from ml.training_setup import TrainingConfig, open_run, reproducible
+from policies.inputs import PREFIX, Inputs
 from policies.network import NetworkPolicy
 
 if TYPE_CHECKING:
@@ -41,8 +44,8 @@ if TYPE_CHECKING:
 
 KIND = "bc"
 NETWORKS = ("mlp", "lstm")
-GROUP = "state"
-"""Group of the observation that it reads."""
+OBSERVATION = "observation"
+"""All that it reads, on end, to its normaliser."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,14 @@ class BCConfig:
     """Perceptron, or LSTM for history."""
     hidden: tuple[int, ...] = (128, 128, 128)
     """Width of each hidden layer; of an LSTM all the same."""
+    groups: tuple[str, ...] = ()
+    """Groups of the observation to read; none named: all vectors that the task has."""
     drop: tuple[str, ...] = ()
     """Elements of the observation to leave out, by the start of their names."""
+    chunk: int = 1
+    """Actions that a perceptron predicts at once."""
+    execute: int | None = None
+    """Of these, how many are executed before it looks again; None: all."""
     normalize: Literal["mean_std", "min_max"] = "mean_std"
     """How observations and actions are normalised."""
     changes: bool = True
@@ -74,11 +83,26 @@ class BCConfig:
             raise UsageError(f"hidden layers are at least 1 wide, got {self.hidden}")
         if self.network == "lstm" and len(set(self.hidden)) > 1:
             raise UsageError(f"an LSTM's layers are of one width, got {self.hidden}")
+        if self.chunk < 1 or not 1 <= self.executed <= self.chunk:
+            raise UsageError(
+                f"a chunk has 1 or more actions, of which 1 to all are executed, got "
+                f"chunk {self.chunk} and execute {self.execute}"
+            )
+        if self.network == "lstm" and self.chunk > 1:
+            raise UsageError(
+                f"an LSTM looks at every step, got chunk {self.chunk}: take network mlp"
+            )
         if not 0 <= self.burn_in < self.window:
             raise UsageError(
                 f"burn_in lies in 0 to window - 1 ({self.window - 1}), "
                 f"got {self.burn_in}"
             )
+
+
+    @property
+    def executed(self) -> int:
+        """Actions of a chunk that are executed."""
+        return self.chunk if self.execute is None else self.execute
 
 
 class BCNet(nn.Module):
@@ -90,19 +114,23 @@ class BCNet(nn.Module):
         sizes = {OBSERVATION: inputs, ACTION: outputs}
         self.normalizer = Normalizer(sizes, config.normalize)
         self.network: MLP | LSTM
+        self._shape = (config.chunk, outputs) if config.chunk > 1 else (outputs,)
         if config.network == "mlp":
-            self.network = MLP(inputs, outputs, config.hidden)
+            self.network = MLP(inputs, config.chunk * outputs, config.hidden)
         else:
             self.network = LSTM(inputs, outputs, config.hidden, config.changes)
 
     def forward(self, observation: Tensor) -> Tensor:
-        """Normalised actions: (..., inputs) -> (..., outputs)."""
-        return self.network(self.normalizer.normalize(OBSERVATION, observation))
+        """Normalised actions: (..., inputs) -> (..., outputs), or with a chunk
+        (..., chunk, outputs)."""
+        flat = self.network(self.normalizer.normalize(OBSERVATION, observation))
+        return flat.unflatten(-1, self._shape)
 
     def step(self, observation: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Actions (rows, outputs) in their units, and the next memory."""
+        """Actions (rows, [chunk,] outputs) in their units, and the next memory."""
         x = self.normalizer.normalize(OBSERVATION, observation)
         y, memory = self.network.step(x, memory)
+        y = y.unflatten(-1, self._shape)
         return self.normalizer.unnormalize(ACTION, y), memory
 
 
@@ -147,24 +175,23 @@ def train(
     config = config or BCConfig()
     chosen = make_task(task)
     dataset = read_dataset(Path(data))
-    _check_data(dataset, chosen)
-    kept = chosen.obs_spec[GROUP].without(config.drop)
-    _check_drop(chosen.obs_spec[GROUP], config.drop)
+    inputs = Inputs.choose(chosen.obs_spec, config.groups, config.drop)
+    _check_data(dataset, chosen, inputs)
     identity = {
         "policy": KIND,
         "task": chosen.name,
-        "inputs": list(kept.names),
+        "inputs": list(inputs.names),
         "network": {k: v for k, v in asdict(config).items() if k != "training"},
         "dataset_sha256": dataset.sha256(),
     }
     find_device(config.training.device)  # before anything is written
     open_run(out, resume=resume, overwrite=overwrite)
     with reproducible(config.training):
-        trainer = _trainer(dataset, chosen, config, out, identity)
+        trainer = _trainer(dataset, inputs, config, out, identity)
         complete = trainer.finished and (out / "config.json").is_file()
         result = _run_with_bar(trainer, progress)
     if not complete:
-        about = {**identity, **_about(dataset, chosen, config, result)}
+        about = {**identity, **_about(dataset, chosen, inputs, config, result)}
         write_checkpoint(
             out, config=about, weights=result.weights, card=_card(about, result)
         )
@@ -198,33 +225,34 @@ def load(
         )
     try:
         config = _config_from(about["network"])
-        obs_spec = ArraySpec.from_dict(about["obs_spec"])
+        inputs = Inputs.from_dict(about["observation"], about["inputs"])
         action_spec = ArraySpec.from_dict(about["action_spec"])
         control_dt = float(about["control_dt"])
-        net = BCNet(len(about["inputs"]), action_spec.size, config)
-        columns = np.array([obs_spec.names.index(name) for name in about["inputs"]])
+        net = BCNet(len(inputs.names), action_spec.size, config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(folder, f"config.json does not make sense ({error!r})") from error
     load_weights(folder, about, net)
-    if obs_spec.names != task.obs_spec[GROUP].names:
-        raise UsageError(
-            f"checkpoint {folder} observes {', '.join(obs_spec.names)}; "
-            f"{task.name!r} now has {', '.join(task.obs_spec[GROUP].names)}: train anew"
-        )
+    for group, spec in inputs.specs.items():
+        there = task.obs_spec[group].names if group in task.obs_spec else ()
+        if spec.names != there:
+            raise UsageError(
+                f"checkpoint {folder} observes {', '.join(spec.names)} in {group!r}; "
+                f"{task.name!r} now has {', '.join(there) or 'nothing'}: train anew"
+            )
     return NetworkPolicy(
         net,
         net.step,
         net.network.memory(num_envs),
-        group=GROUP,
-        columns=columns,
-        obs_spec=obs_spec,
+        inputs=inputs,
         action_spec=action_spec,
         control_dt=control_dt,
+        chunk=config.chunk,
+        execute=config.executed,
         device=device,
     )
 
 
-def _check_data(dataset: Demonstrations, task: "Task") -> None:
+def _check_data(dataset: Demonstrations, task: "Task", inputs: Inputs) -> None:
     """See that a dataset is of a task: by its note, else by the names of its arrays."""
     noted = dataset.about.get("task", task.name)
     if noted != task.name:
@@ -232,7 +260,10 @@ def _check_data(dataset: Demonstrations, task: "Task") -> None:
             f"dataset {dataset.folder} is of task {noted!r}, not of {task.name!r}: "
             f"collect one of {task.name!r}, or train for {noted!r}"
         )
-    for key, spec in ((OBSERVATION, task.obs_spec[GROUP]), (ACTION, task.action_spec)):
+    wanted = {PREFIX + group: spec for group, spec in inputs.specs.items()}
+    for key, spec in (wanted | {ACTION: task.action_spec}).items():
+        if key not in dataset.frames:
+            raise unknown(f"feature of {dataset.folder}", key, dataset.frames)
         if dataset.names(key) != spec.names:
             raise UsageError(
                 f"{key!r} of {dataset.folder} is {', '.join(dataset.names(key))}; "
@@ -240,26 +271,17 @@ def _check_data(dataset: Demonstrations, task: "Task") -> None:
             )
 
 
-def _check_drop(spec: ArraySpec, drop: tuple[str, ...]) -> None:
-    for prefix in drop:
-        if not len(spec.columns((prefix,))):
-            raise unknown("element of the observation to drop", prefix, spec.names)
-    if not spec.without(drop).size:
-        raise UsageError(f"nothing of the observation is left after dropping {drop}")
-
-
 def _trainer(
     dataset: Demonstrations,
-    task: "Task",
+    chosen: Inputs,
     config: BCConfig,
     out: Path,
     identity: dict[str, Any],
 ) -> Trainer:
     """Network, normaliser and samples, all functions of the data and the seed."""
     training = config.training
-    spec = task.obs_spec[GROUP]
-    columns = [spec.names.index(name) for name in spec.without(config.drop).names]
-    inputs = dataset.vectors(OBSERVATION)[:, columns]
+    keys = [PREFIX + group for group in chosen.specs]
+    inputs = chosen.gather({key: dataset.vectors(key) for key in keys}, PREFIX)
     targets = dataset.vectors(ACTION)
     lengths = dataset.bounds[:, 1] - dataset.bounds[:, 0]
     parts: list[Samples] = []
@@ -270,7 +292,9 @@ def _trainer(
         x, y = inputs[rows], targets[rows]
         if index == 0:
             net.normalizer.fit({OBSERVATION: x, ACTION: y})
-        if config.network == "mlp":
+        if config.chunk > 1:
+            parts.append(Chunks(x, y, lengths[episodes], chunk=config.chunk))
+        elif config.network == "mlp":
             parts.append(Frames(x, y))
         else:
             size, skip = config.window, config.burn_in
@@ -279,8 +303,7 @@ def _trainer(
             windows = Windows(x, y, lengths[episodes], window=size, burn_in=skip)
             parts.append(windows)
     batch = training.batch_size
-    if config.network == "lstm":
-        batch = max(1, batch // config.window)
+    batch = batch if config.network == "mlp" else max(1, batch // config.window)
     return Trainer(
         net,
         bc_loss,
@@ -321,12 +344,16 @@ def _run_with_bar(trainer: Trainer, progress: bool | None) -> TrainingResult:
 
 
 def _about(
-    dataset: Demonstrations, task: "Task", config: BCConfig, result: TrainingResult
+    dataset: Demonstrations,
+    task: "Task",
+    inputs: Inputs,
+    config: BCConfig,
+    result: TrainingResult,
 ) -> dict[str, Any]:
     """The rest of ``config.json``."""
     return {
         "robot": task.robot,
-        "obs_spec": task.obs_spec[GROUP].to_dict(),
+        "observation": inputs.to_dict(),
         "action_spec": task.action_spec.to_dict(),
         "control_dt": dataset.control_dt,
         "training": asdict(config.training),

@@ -10,6 +10,8 @@ from torch import Tensor
 from ml.device import find_device
 from ml.spec import ArraySpec
 from ml.tiles import run_tiled
+from policies.chunks import ChunkQueue
+from policies.inputs import Inputs
 
 if TYPE_CHECKING:
     from sims.arrays import Array, Mask, Obs
@@ -27,42 +29,45 @@ class NetworkPolicy:
         step: Step,
         memory: Tensor,
         *,
-        group: str,
-        columns: np.ndarray,
-        obs_spec: ArraySpec,
+        inputs: Inputs,
         action_spec: ArraySpec,
         control_dt: float,
+        chunk: int = 1,
+        execute: int = 1,
         device: str = "cpu",
     ) -> None:
         """Ready to act.
 
         Args:
             module: holds the weights.
-            step: what it does in one control step.
+            step: what it does when it looks: actions (rows, chunk * size).
             memory: (num_envs, ...) empty.
-            group: of the observation that it reads.
-            columns: which elements of the group.
-            obs_spec: of the whole group.
+            inputs: what it reads of an observation.
             action_spec: actions are clipped to its limits.
             control_dt: time between two actions [s].
+            chunk: actions that it predicts at once.
+            execute: of these, how many are executed before it looks again.
             device: where the network runs: cpu, cuda or auto.
 
         Raises:
-            UsageError: an unknown device.
+            UsageError: an unknown device, or a chunk that does not fit.
             SandbotError: a device that is not there.
         """
         self._device = find_device(device)
-        self.obs_spec = {group: obs_spec}
+        self.obs_spec = dict(inputs.specs)
         self.action_spec = action_spec
         self.control_dt = control_dt
-        self._group, self._columns = group, columns
+        self._inputs = inputs
         module.eval().to(self._device)
         self._step = step
         self._low, self._high = action_spec.limits()
         self._memory = memory.to(self._device)
+        self._chunk = chunk
+        self._queue = ChunkQueue(len(memory), chunk, execute, action_spec.size)
 
     def reset(self, where: "Mask | None" = None) -> None:
         """Forget the past of these environments, or of all."""
+        self._queue.reset(where)
         if where is None:
             self._memory = torch.zeros_like(self._memory)
         else:
@@ -72,7 +77,16 @@ class NetworkPolicy:
 
     def act(self, obs: "Obs") -> "Array":
         """(num_envs, action_dim) float32, within the limits."""
-        seen = np.asarray(obs[self._group], np.float32)[:, self._columns]
-        inputs = torch.from_numpy(seen).to(self._device)
-        action, self._memory = run_tiled(self._step, inputs, self._memory)
-        return np.clip(action.cpu().numpy(), self._low, self._high)
+        due = self._queue.due
+        if due.any():
+            self._look(obs, due)
+        return np.clip(self._queue.take(), self._low, self._high)
+
+    def _look(self, obs: "Obs", where: np.ndarray) -> None:
+        """Predict the next chunk of these environments (num_envs,) bool."""
+        seen = torch.from_numpy(self._inputs.gather(obs)[where]).to(self._device)
+        rows = torch.from_numpy(where).to(self._device)
+        actions, memory = run_tiled(self._step, seen, self._memory[rows])
+        self._memory[rows] = memory
+        chunks = actions.reshape(len(actions), self._chunk, -1)
+        self._queue.put(where, chunks.cpu().numpy())
