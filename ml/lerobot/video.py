@@ -3,7 +3,8 @@
 PyAV is imported here and only when a video is made or read, so that nobody who works
 with states alone needs it. Every second picture is a key frame, as LeRobot has it: a
 network reads frames in random order, and must not decode a whole film for each.
-One thread per video makes its bytes a function of the pictures alone.
+One thread per video and no look ahead make its bytes a function of the pictures alone:
+with two encoders at work, x264's look-ahead gave other bytes every hundredth time.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,13 @@ from assets.errors import SandbotError, UsageError
 from ml.lerobot.statistics import PictureCounts, Statistics
 
 CODEC = "libx264"
-OPTIONS = {"crf": "23", "preset": "veryfast", "g": "2", "bf": "0"}
+OPTIONS = {
+    "crf": "23",
+    "preset": "veryfast",
+    "g": "2",
+    "bf": "0",
+    "x264-params": "rc-lookahead=0:sync-lookahead=0:mbtree=0",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
