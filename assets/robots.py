@@ -59,6 +59,7 @@ def _viperx() -> Robot:
         description="one arm of ALOHA, six joints and a parallel gripper",
         scenes={"alone": FOLDER / "aloha" / "viperx.xml"},
         tip="grip",
+        cameras=("wrist",),
     )
 
 
@@ -69,6 +70,7 @@ def _aloha() -> Robot:
         description="two six-joint arms with grippers that face each other on a table",
         scenes={scene: FOLDER / "aloha" / f"{scene}.xml" for scene in scenes},
         tip="left/grip",
+        cameras=("top", "left/wrist", "right/wrist"),
     )
 
 

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sandbot.options import parse
+
+if TYPE_CHECKING:
+    from assets.robots import Robot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,13 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _robot(robot: "Robot") -> str:
+    """Its description, and the cameras through which it sees."""
+    if not robot.cameras:
+        return robot.description
+    return f"{robot.description} (cameras {', '.join(robot.cameras)})"
+
+
 def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
     """Titles, each with names and descriptions."""
     from assets import ROBOTS
@@ -41,7 +52,7 @@ def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
     tasks = [make() for make in TASKS.values()]
     controllers = {n: e for n, e in POLICIES.items() if e.tasks is not None}
     others = {n: e for n, e in POLICIES.items() if e.tasks is None}
-    yield "robots", [(r.name, r.description) for r in robots]
+    yield "robots", [(r.name, _robot(r)) for r in robots]
     yield "tasks", [(t.name, f"{t.description} ({t.gym_id})") for t in tasks]
     yield "engines", [(name, e.description) for name, e in ENGINES.items()]
     yield (

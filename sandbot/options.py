@@ -35,6 +35,15 @@ def _number(words: list[str]) -> float:
         ) from None
 
 
+def _image_size(words: list[str]) -> tuple[int, int]:
+    width, cross, height = words[0].lower().partition("x")
+    if cross and width.isdecimal() and height.isdecimal() and int(width) * int(height):
+        return int(width), int(height)
+    raise ValueError(
+        f"wants width x height in pixels, such as 320x240, got {words[0]!r}"
+    )
+
+
 def _spec(metavar: str, convert: Any) -> PrimitiveConstructorSpec:
     """How tyro reads one word into a number, and writes a default."""
     return PrimitiveConstructorSpec(
@@ -46,6 +55,16 @@ def _spec(metavar: str, convert: Any) -> PrimitiveConstructorSpec:
     )
 
 
+ImageSize = Annotated[
+    tuple[int, int],
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="WIDTHxHEIGHT",
+        instance_from_str=_image_size,
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda value: [f"{value[0]}x{value[1]}"],
+    ),
+]
 Integer = Annotated[int, _spec("INT", _integer)]
 MaybeInteger = Annotated[int | None, _spec("INT", _integer)]
 Number = Annotated[float, _spec("NUMBER", _number)]
@@ -125,6 +144,27 @@ class Batched:
 
     num_envs: MaybeInteger = None
     """Environments side by side; results do not depend on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What is seen of the world."""
+
+    observe: MaybeName = None
+    """state, proprio (the robot's own state alone), images, images+proprio or both;
+    state by default, and both where cameras are named."""
+    cameras: Names = ()
+    """Whose images are observed, where any are; the robot's own by default."""
+    image_size: ImageSize = (320, 240)
+    """Of the images."""
+
+    def observed(self) -> dict[str, Any]:
+        """These options as :func:`sims.make_env` takes them."""
+        return {
+            "observe": self.observe or ("both" if self.cameras else "state"),
+            "cameras": self.cameras or None,
+            "image_size": self.image_size,
+        }
 
 
 def parse(

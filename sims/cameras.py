@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sims.draws import Draws
     from sims.engine import Engine
     from sims.image_randomization import ImageTerm
+    from sims.pointcloud import Pinhole
 
 KINDS = ("images", "depth", "segmentation")
 """What a camera can observe, as its groups' names begin."""
@@ -193,6 +194,24 @@ class CameraRig:
             mixed[group] = obs[group].copy()
             mixed[group][where] = rows
         return mixed
+
+    def pinhole(self, engine: "Engine", camera: str, env: int = 0) -> "Pinhole":
+        """What and where a camera of an environment is, as its pictures show it.
+
+        Args:
+            engine: of the same scene.
+            camera: one of :attr:`cameras`.
+            env: which environment.
+
+        Raises:
+            UsageError: a camera that is not among them.
+        """
+        from sims.pointcloud import pinhole
+
+        (name,) = find_cameras([camera], self.cameras)
+        studio = self._studios[0]
+        studio.follow(look_at(engine, [env]), 0, self._looks)
+        return pinhole(studio.model, studio.data, name, self._recipe[2])
 
     def close(self) -> None:
         """Free the contexts; may be called twice."""

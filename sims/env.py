@@ -58,7 +58,8 @@ class Env:
                 choice of observations that this task or these cameras do not offer.
         """
         self._groups = vector_groups(task, observe)
-        self._cameras = cameras
+        self.cameras = cameras
+        """What draws the images; None: none are observed."""
         if (cameras is not None) != has_images(observe):
             raise UsageError(
                 f"observe={observe!r} goes {'without' if cameras else 'with'} cameras: "
@@ -161,8 +162,8 @@ class Env:
         if self._sensing.active:
             self._sensing.advance(truth)
         obs = self._sense(truth)
-        if self._cameras is not None:
-            obs |= self._cameras.render(engine, range(self.num_envs), state.steps)
+        if self.cameras is not None:
+            obs |= self.cameras.render(engine, range(self.num_envs), state.steps)
         if self.autoreset:
             ended = terminated | truncated
             if ended.any():
@@ -195,8 +196,8 @@ class Env:
         self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
         self.draws = Draws(self._seed, self._ids, self._episode)
         self._sensing = copy.deepcopy(saved["sensing"])
-        if self._cameras is not None:
-            self._cameras.begin(everywhere, self.draws)
+        if self.cameras is not None:
+            self.cameras.begin(everywhere, self.draws)
         return self._view(everywhere, {})
 
     def instructions(self) -> list[str]:
@@ -205,8 +206,8 @@ class Env:
 
     def close(self) -> None:
         """Release the cameras and the engine."""
-        if self._cameras is not None:
-            self._cameras.close()
+        if self.cameras is not None:
+            self.cameras.close()
         self.engine.close()
 
     def _begin(self, where: Mask, last: Obs) -> Obs:
@@ -220,8 +221,8 @@ class Env:
         self.draws = Draws(self._seed, self._ids, self._episode)
         if self._has_fields:
             self._fields.reset(self.engine, where, self.draws)
-        if self._cameras is not None:
-            self._cameras.begin(where, self.draws)
+        if self.cameras is not None:
+            self.cameras.begin(where, self.draws)
         self.state.steps[where] = 0
         self.task.reset(self.engine, self.state, where, self.draws)
         self._sensing.reset(where, self.draws)
@@ -231,12 +232,12 @@ class Env:
     def _view(self, where: Mask, last: Obs) -> Obs:
         """Observations of all; pictures are drawn where they are not as in ``last``."""
         obs = self._sense(self.task.observe(self.engine, self.state))
-        if self._cameras is None:
+        if self.cameras is None:
             return obs
         engine, steps = self.engine, self.state.steps
         if where.all():
-            return obs | self._cameras.render(engine, range(self.num_envs), steps)
-        return obs | self._cameras.update(engine, last, where, steps)
+            return obs | self.cameras.render(engine, range(self.num_envs), steps)
+        return obs | self.cameras.update(engine, last, where, steps)
 
     def _sense(self, truth: Obs) -> Obs:
         """The policy's view of the task's vectors."""

@@ -65,6 +65,8 @@ class Renderer:
         """
         self._context: Any = None
         self._gl: Any = None
+        self._plain: Renderer | None = None
+        """Measures for one that smooths edges, where depths would be blended too."""
         if width < 1 or height < 1:
             raise UsageError(
                 f"a picture has at least 1 x 1 pixels, got {width} x {height}"
@@ -130,7 +132,8 @@ class Renderer:
             data: of :attr:`model`, forwarded.
             camera: a name, a free camera, or None for the scene's default view.
             markers: to draw on top of the scene.
-            depth: whether to measure distances, too.
+            depth: whether to measure distances, too (of the scene, not the markers in
+                "high" quality); there it draws the scene twice.
             segmentation: whether to name what is seen, too; draws the scene twice.
 
         Raises:
@@ -157,15 +160,28 @@ class Renderer:
             self._scene.flags[flag] = not self._fast
         shapes = self._scene.ngeom
         draw_markers(self._scene, markers)
-        buffer = np.empty((self.height, self.width), np.float32) if depth else None
+        measured = depth and self._fast
+        buffer = np.empty((self.height, self.width), np.float32) if measured else None
         with self._gl.as_current():
             picture = self._draw(buffer)
             self._scene.ngeom = shapes
-            return Shot(
+            shot = Shot(
                 image=np.ascontiguousarray(picture[::-1]),
                 depth=None if buffer is None else self._metres(buffer[::-1]),
                 segmentation=self._segment() if segmentation else None,
             )
+        if depth and not self._fast:
+            plain = self._without_smoothing().capture(data, camera, depth=True)
+            return shot._replace(depth=plain.depth)
+        return shot
+
+    def _without_smoothing(self) -> "Renderer":
+        """A renderer of the same scene that measures depths where a pixel's middle is;
+        smooth edges are means over a pixel, and so would their depths be."""
+        if self._plain is None:
+            self._plain = Renderer(self.model, self.width, self.height, quality="fast")
+            self._plain.model = self.model
+        return self._plain
 
     def upload_texture(self, texture: int) -> None:
         """Show what :attr:`model` holds of a texture now, given its id."""
@@ -218,6 +234,8 @@ class Renderer:
 
     def close(self) -> None:
         """Free the context; may be called twice."""
+        if self._plain is not None:
+            self._plain.close()
         if self._context is not None:
             with self._gl.as_current():
                 self._context.free()
