@@ -143,6 +143,39 @@ def _scaled(kind: str, low: float, high: float, elements: tuple[str, ...]) -> Im
     return ImageTerm(name=kind, kind=kind, low=low, high=high, elements=elements)
 
 
+TRAIN_IMAGES = (
+    light_direction(0.2),
+    light_position(0.2),
+    light_intensity(0.8, 1.2),
+    light_colour(0.9, 1.1),
+    headlight(0.8, 1.2),
+    material_colour(0.8, 1.2),
+    camera_position(0.01),
+    camera_rotation(0.015),
+    camera_zoom(0.98, 1.02),
+    exposure(0.9, 1.1),
+    pixel_noise(0.0, 4.0),
+)
+"""For any scene: as much as cameras that are mounted by hand, in a room with windows,
+differ; a red thing stays red."""
+
+GAP_IMAGES = (
+    light_direction(0.2),
+    light_position(0.2),
+    light_intensity(0.55, 0.75),
+    light_colour(0.9, 1.1),
+    headlight(1.25, 1.4),
+    material_colour(0.7, 0.78),
+    ImageTerm(name="camera_position", kind="camera_position", low=0.011, high=0.018),
+    ImageTerm(name="camera_rotation", kind="camera_rotation", low=0.016, high=0.025),
+    camera_zoom(0.95, 0.975),
+    exposure(1.12, 1.2),
+    pixel_noise(5.0, 8.0),
+)
+"""What :data:`TRAIN_IMAGES` never showed: all but the lights' place and colour lie
+outside of its ranges."""
+
+
 class ImageRandomizer:
     """The image terms of a randomisation, bound to a scene."""
 

@@ -24,6 +24,7 @@ from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs, assign
 from sims.draws import Draws
 from sims.engine import Engine
+from sims.image_randomization import GAP_IMAGES, TRAIN_IMAGES
 from sims.randomization import (
     Randomization,
     friction,
@@ -66,6 +67,7 @@ TRAIN = Randomization(
     observation_noise=0.001,
     action_delay=(0, 1),
     observation_delay=(0, 1),
+    images=TRAIN_IMAGES,
 )
 """What a policy may be trained under."""
 
@@ -78,6 +80,7 @@ GAP = Randomization(
     observation_noise=0.002,
     action_delay=(2, 3),
     observation_delay=(0, 1),
+    images=GAP_IMAGES,
 )
 """A reality that training never saw: friction, damping, gains and delay lie outside of
 :data:`TRAIN`'s ranges."""

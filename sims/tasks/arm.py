@@ -16,6 +16,7 @@ from ml.spec import ArraySpec
 from sims.arrays import Array, Mask
 from sims.draws import Draws
 from sims.engine import Engine
+from sims.image_randomization import GAP_IMAGES, TRAIN_IMAGES
 from sims.randomization import (
     Push,
     Randomization,
@@ -59,6 +60,7 @@ TRAIN = Randomization(
     action_delay=(0, 3),
     observation_delay=(0, 1),
     push=Push(body="fore", force=(0.0, 5.0)),
+    images=TRAIN_IMAGES,
 )
 """The guide's ranges of friction, mass, noise and action delay, and more."""
 
@@ -74,6 +76,7 @@ GAP = Randomization(
     action_delay=(4, 5),
     observation_delay=(0, 2),
     push=Push(body="fore", force=(5.0, 8.0)),
+    images=GAP_IMAGES,
 )
 """A reality that training never saw: masses, damping, friction, motors, delay and
 pushes lie outside of :data:`TRAIN`'s ranges."""
