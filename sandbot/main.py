@@ -15,6 +15,7 @@ COMMANDS = {
     "list": "robots, tasks, engines, controllers and policies, each with one line",
     "play": "watch a policy: sandbot play arm-reach",
     "collect": "record demonstrations: sandbot collect arm-reach --out data/arm",
+    "data": "show, check, merge, split or replay a dataset: sandbot data show data/arm",
     "train": "learn a policy: sandbot train bc --data data/arm --task arm-reach",
     "eval": "judge policies in engines: sandbot eval arm-reach --policy runs/bc",
     "doctor": "what this machine has, and what to install",

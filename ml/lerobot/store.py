@@ -42,11 +42,12 @@ class Store:
         *,
         features: layout.Features,
         fps: float,
-        robot: str,
+        robot: str | None,
         about: dict[str, Any],
         overwrite: bool = False,
         resume: bool = False,
         frames_per_file: int = FRAMES_PER_FILE,
+        commit_seconds: float = COMMIT_SECONDS,
     ) -> None:
         """Nothing is written before the first commit.
 
@@ -59,6 +60,7 @@ class Store:
             overwrite: whether the first commit replaces an existing dataset.
             resume: whether to go on with an existing one; where there is none, begin.
             frames_per_file: when a new data file begins.
+            commit_seconds: least time between commits that :meth:`add` makes [s].
 
         Raises:
             UsageError: the folder exists, or the dataset in it has other features.
@@ -71,6 +73,7 @@ class Store:
         self.rows: list[dict[str, Any]] = []
         """Of ``meta/episodes``."""
         self._per_file = frames_per_file
+        self._pause = commit_seconds
         self._columns: list[dict[str, np.ndarray]] = []
         self._tasks: dict[str, int] = {}
         self._closed = 0
@@ -145,7 +148,7 @@ class Store:
         self._columns.append(columns)
         self.frames += n
         since = time.monotonic() - self._last
-        if since >= max(COMMIT_SECONDS, self._cost / COMMIT_SHARE):
+        if since >= max(self._pause, self._cost / COMMIT_SHARE):
             self.commit()
 
     def commit(self) -> None:
@@ -171,10 +174,10 @@ class Store:
         self._last = time.monotonic()
         self._cost = self._last - began
 
-    def close(self) -> None:
-        """Commit what is left, and clear up."""
+    def close(self, *, commit: bool = True) -> None:
+        """Commit what is left, or drop it, and clear up."""
         try:
-            if self._committed < len(self.rows):
+            if commit and self._committed < len(self.rows):
                 self.commit()
         finally:
             shutil.rmtree(folders.next_version(self.folder), ignore_errors=True)
