@@ -144,12 +144,16 @@ class Renderer:
 
         if self._context is None:
             raise SandbotError("this renderer is closed; make a new one")
+        view = find_camera(self.model, camera)
+        # an endless floor is laid around where the camera is, which is otherwise still
+        # where the picture before was taken
+        mujoco.mjv_updateCamera(self.model, data, view, self._scene)
         mujoco.mjv_updateScene(
             self.model,
             data,
             self._options,
             None,
-            find_camera(self.model, camera),
+            view,
             mujoco.mjtCatBit.mjCAT_ALL.value,
             self._scene,
         )
