@@ -36,7 +36,7 @@ class FrameIK:
         """Get ready.
 
         Args:
-            model: of the arm alone, base at its origin.
+            model: of the arm alone, base at its origin, all joints limited.
             site: to be put somewhere.
         """
         import mink
@@ -47,6 +47,7 @@ class FrameIK:
             site, "site", position_cost=1.0, orientation_cost=_ROTATION_COST
         )
         self._limits = [mink.ConfigurationLimit(model)]
+        self._range = model.jnt_range.T.copy()
         self._site = site
 
     def solve(
@@ -99,5 +100,5 @@ class FrameIK:
                 np.linalg.norm(error[:3]) < POSITION_TOLERANCE
                 and np.linalg.norm(error[3:]) < ROTATION_TOLERANCE
             ):
-                return configuration.q.copy(), None
+                return np.clip(configuration.q, *self._range), None
         return configuration.q.copy(), float(np.linalg.norm(error[:3]))

@@ -40,7 +40,7 @@ def test_a_pose_that_some_posture_has_is_found(model: mujoco.MjModel) -> None:
 
 def test_kinematics_are_pinocchios(model: mujoco.MjModel) -> None:
     """The chain built joint by joint from published offsets."""
-    import pinocchio as pin
+    import pinocchio as pin  # pyright: ignore[reportMissingImports]
 
     chain = pin.Model()
     parent, rng = 0, np.random.default_rng(1)

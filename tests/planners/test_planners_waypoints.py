@@ -1,5 +1,7 @@
 """Through waypoints: on time, smooth, never outside of what they ask for."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ def test_it_passes_through_and_stays_between(values: list[float], seed: int) -> 
     steps = np.random.default_rng(seed).uniform(0.1, 1.0, len(values))
     times, points = np.cumsum(steps), np.array(values)[:, None]
     np.testing.assert_allclose(through(times, points, times), points, atol=1e-12)
-    for i, (begin, end) in enumerate(zip(times, times[1:], strict=False)):
+    for i, (begin, end) in enumerate(pairwise(times)):
         inside = through(times, points, np.linspace(begin, end, 21))
         low, high = sorted(values[i : i + 2])
         assert inside.min() >= low - 1e-9 and inside.max() <= high + 1e-9
