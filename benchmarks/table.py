@@ -39,11 +39,18 @@ def tables() -> str:
 
 
 def _success(row: Result, command: str) -> str:
-    interval = f"{100 * row['ci_low']:.1f} to {100 * row['ci_high']:.1f}"
+    rate = _rate(row, "")
+    if "benchmark_success_rate" in row:
+        rate += f"; benchmark's {_rate(row, 'benchmark_')}"
     return (
         f"| `{row['task']}` | {row['policy']} | {row['randomize']} | {row['engine']} "
-        f"| {100 * row['success_rate']:.1f}% ({interval}) | {row['n']} | `{command}` |"
+        f"| {rate} | {row['n']} | `{command}` |"
     )
+
+
+def _rate(row: Result, prefix: str) -> str:
+    low, high = (100 * row[f"{prefix}ci_{end}"] for end in ("low", "high"))
+    return f"{100 * row[f'{prefix}success_rate']:.1f}% ({low:.1f} to {high:.1f})"
 
 
 def _figure(bar: Result, command: str) -> str:
