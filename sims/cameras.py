@@ -1,4 +1,4 @@
-"""Cameras as sensors of a batch of environments: contexts that stay open.
+"""Cameras as sensors of a batch of environments: a context that stays open.
 
 Groups are named as in a dataset: ``images.<camera>`` (num_envs, height, width, 3)
 uint8, ``depth.<camera>`` (num_envs, height, width) float32 [m] along the camera's axis
@@ -6,15 +6,15 @@ and ``segmentation.<camera>`` (num_envs, height, width) int32, ids of geoms
 (:attr:`CameraRig.legend`). A camera of a part of the robot, ``left/wrist``, has the
 group ``images.left_wrist``, since a slash separates folders.
 
-Where no GPU draws, pictures are spread over a context per core
-(:mod:`sims.studio`, :mod:`sims.opengl`). A picture depends on its environment alone:
-not on how many there are, on the engine, or on the context that drew it.
+A picture depends on its environment alone: not on how many there are, nor on the
+engine, nor on what was drawn before (:mod:`sims.studio`).
+
+One context draws them all, one after another. A context per core, each on a thread of
+its own, was tried: it drew small pictures faster where cores were idle, none faster
+where they were busy, and ended the process once with a segmentation fault.
 """
 
-import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from assets.errors import UsageError, unknown
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs
-from sims.studio import Moment, Studio, look_at
+from sims.studio import Studio, look_at
 
 if TYPE_CHECKING:
     import mujoco
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 KINDS = ("images", "depth", "segmentation")
 """What a camera can observe, as its groups' names begin."""
-MOST_CONTEXTS = 8
-"""A context holds the scene's textures and its own compiled shaders."""
 
 
 def group_name(kind: str, camera: str) -> str:
@@ -81,9 +79,8 @@ class CameraRig:
         depth: bool = False,
         segmentation: bool = False,
         terms: "tuple[ImageTerm, ...]" = (),
-        contexts: int = 0,
     ):
-        """Open a context; more follow where there is work for them.
+        """Open a context for the scene.
 
         Args:
             model: the scene; copied.
@@ -93,21 +90,16 @@ class CameraRig:
             depth: whether there are groups ``depth.<camera>``.
             segmentation: whether there are groups ``segmentation.<camera>``.
             terms: what varies in the pictures; drawn by :meth:`begin`.
-            contexts: the most to draw with; 0: one per core where no GPU draws (up to
-                :data:`MOST_CONTEXTS`), else one.
 
         Raises:
-            UsageError: an unknown camera, quality or element of a term, or a size or
-                number that is not allowed.
+            UsageError: an unknown camera, quality or element of a term, or a size that
+                is not allowed.
             SandbotError: pictures cannot be drawn here.
         """
         from sims.image_randomization import ImageRandomizer
-        from sims.opengl import is_software, one_thread_per_context
         from sims.render import camera_names, clip_planes
 
-        if contexts < 0:
-            raise UsageError(f"contexts must be 0 (choose) or more, got {contexts}")
-        width, height = check_size(image_size)
+        self._size = width, height = check_size(image_size)
         self.cameras = find_cameras(cameras, camera_names(model))
         self._kinds = KINDS[:1] + ("depth",) * depth + ("segmentation",) * segmentation
         shapes = _specs(width, height, clip_planes(model)[1], model.ngeom)
@@ -120,14 +112,9 @@ class CameraRig:
         self.legend = _legend(model)
         """By id, the name of each geom in a segmentation; unnamed: of its body."""
         self._looks = ImageRandomizer(model, terms) if terms else None
-        self._recipe = (model, self.cameras, (width, height), quality)
-        many = quality == "fast" and contexts != 1
-        with one_thread_per_context() if many else nullcontext():
-            self._studios = [Studio(*self._recipe)]
-        self.backend: str = self._studios[0].renderer.backend
+        self._studio = Studio(model, self.cameras, self._size, quality)
+        self.backend: str = self._studio.renderer.backend
         """What draws, such as "EGL, llvmpipe (LLVM 15.0.6, 256 bits)"."""
-        self._most = contexts or (_cores() if is_software(self.backend) else 1)
-        self._pool: ThreadPoolExecutor | None = None
 
     def begin(self, where: Mask, draws: "Draws") -> None:
         """Draw the looks of the episodes that begin in some environments.
@@ -163,25 +150,19 @@ class CameraRig:
         else:
             cameras = find_cameras(cameras, self.cameras)
         moment = look_at(engine, ids)
-        count = len(moment.ids)
         out = {
-            group: np.empty((count, *self.specs[group].shape), self.specs[group].dtype)
+            group: np.empty(
+                (len(moment.ids), *self.specs[group].shape), self.specs[group].dtype
+            )
             for kind in self._kinds
             for group in (group_name(kind, camera) for camera in cameras)
         }
-        work = [(row, camera) for row in range(count) for camera in cameras]
-        parts = np.array_split(np.arange(len(work)), self._open(len(work)))
-
-        def draw(studio: Studio, part: np.ndarray) -> None:
-            self._draw(studio, moment, [work[i] for i in part], steps, out)
-
-        pairs = list(zip(self._studios, parts, strict=False))
-        if self._pool is None or len(pairs) == 1:
-            for studio, part in pairs:
-                draw(studio, part)
-        else:
-            for done in [self._pool.submit(draw, *pair) for pair in pairs]:
-                done.result()
+        for row, env in enumerate(moment.ids):
+            self._studio.follow(moment, row, self._looks)
+            step = 0 if steps is None else int(steps[env])
+            for camera in cameras:
+                for kind, picture in self._shoot(camera, env, step):
+                    out[group_name(kind, camera)][row] = picture
         return out
 
     def update(
@@ -209,52 +190,29 @@ class CameraRig:
         from sims.pointcloud import pinhole
 
         (name,) = find_cameras([camera], self.cameras)
-        studio = self._studios[0]
+        studio = self._studio
         studio.follow(look_at(engine, [env]), 0, self._looks)
-        return pinhole(studio.model, studio.data, name, self._recipe[2])
+        return pinhole(studio.model, studio.data, name, self._size)
 
     def close(self) -> None:
-        """Free the contexts; may be called twice."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
-        for studio in self._studios:
-            studio.close()
+        """Free the context; may be called twice."""
+        self._studio.close()
 
-    def _open(self, pictures: int) -> int:
-        """Open the contexts that so many pictures are worth; how many that is."""
-        wanted = max(1, min(self._most, pictures))
-        while len(self._studios) < wanted:
-            self._studios.append(Studio(*self._recipe))
-        if self._pool is None and wanted > 1:
-            self._pool = ThreadPoolExecutor(self._most, "cameras")
-        return wanted
-
-    def _draw(
-        self,
-        studio: Studio,
-        moment: Moment,
-        work: list[tuple[int, str]],
-        steps: Array | None,
-        out: Obs,
-    ) -> None:
-        """Fill rows of ``out`` with what some cameras of some environments see."""
-        followed = -1
-        for row, camera in work:
-            env = moment.ids[row]
-            if row != followed:
-                studio.follow(moment, row, self._looks)
-                followed = row
-            shot = studio.shoot(
-                camera, "depth" in self._kinds, "segmentation" in self._kinds
-            )
-            image = shot.image
-            if self._looks is not None:
-                step = 0 if steps is None else int(steps[env])
-                image = self._looks.develop(image, env, camera, step)
-            for kind, picture in zip(KINDS, (image, *shot[1:]), strict=True):
-                if picture is not None:
-                    out[group_name(kind, camera)][row] = picture
+    def _shoot(
+        self, camera: str, env: int, step: int
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Kinds and pictures that a camera takes of the environment in the studio."""
+        shot = self._studio.shoot(
+            camera, "depth" in self._kinds, "segmentation" in self._kinds
+        )
+        image = shot.image
+        if self._looks is not None:
+            image = self._looks.develop(image, env, camera, step)
+        yield "images", image
+        if shot.depth is not None:
+            yield "depth", shot.depth
+        if shot.segmentation is not None:
+            yield "segmentation", shot.segmentation
 
 
 def check_size(image_size: tuple[int, int]) -> tuple[int, int]:
@@ -273,13 +231,6 @@ def check_size(image_size: tuple[int, int]) -> tuple[int, int]:
         f"an image size is width and height in pixels, such as (320, 240), got "
         f"{image_size!r}"
     )
-
-
-def _cores() -> int:
-    """Cores that this process may use, up to :data:`MOST_CONTEXTS`."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MOST_CONTEXTS)
-    return min(os.cpu_count() or 1, MOST_CONTEXTS)
 
 
 def _legend(model: "mujoco.MjModel") -> dict[int, str]:

@@ -5,19 +5,12 @@
 library makes ``import mujoco`` itself fail. So the back end is looked for here
 (:func:`gl_backend`), and the context is made without ``mujoco``'s own choice; the
 variable is set all the same, for whatever reads it later.
-
-Where no GPU draws, Mesa's llvmpipe does. It spreads each picture over threads of its
-own, which pays off for large pictures with shadows; small pictures without are drawn
-nearly twice as often by a context per core, each with one thread
-(:func:`one_thread_per_context`, ``python -m benchmarks.cameras``).
 """
 
 import ctypes
 import ctypes.util
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from assets.errors import SandbotError
@@ -117,23 +110,6 @@ def open_context(width: int, height: int) -> tuple[Any, str]:
     return context, f"{backend.upper()}, {drawn}"
 
 
-@contextmanager
-def one_thread_per_context() -> Iterator[None]:
-    """Contexts opened within draw with one thread each, if Mesa's llvmpipe draws.
-
-    Mesa decides at the first context of a process, and for all that follow; a value
-    that the user has set stays in force.
-    """
-    name = "LP_NUM_THREADS"
-    given = name in os.environ
-    os.environ.setdefault(name, "0")
-    try:
-        yield
-    finally:
-        if not given:
-            del os.environ[name]
-
-
 def _drawn_by() -> str:
     """What the current context draws with, such as "llvmpipe (LLVM 15.0.6, 256 bits)",
     as far as it can be asked."""
@@ -144,8 +120,3 @@ def _drawn_by() -> str:
     except Exception:  # PyOpenGL is optional, and its errors are many
         return "unknown"
     return name.decode() if name else "unknown"
-
-
-def is_software(backend: str) -> bool:
-    """Whether a back end, as :func:`open_context` tells it, draws on the CPU."""
-    return any(word in backend for word in ("llvmpipe", "softpipe", "swrast"))
