@@ -101,6 +101,33 @@ def turned(*, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.nda
     return Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_matrix()
 
 
+def straight(start: Waypoint, end: Waypoint, pieces: int = 5) -> list[Waypoint]:
+    """Waypoints from one to another, on a straight line and without a jerk.
+
+    Between two postures a joint's path bends the hand's; what it holds would swing.
+
+    Args:
+        start: where the hand is; not among the result.
+        end: where it comes to; the last of the result.
+        pieces: how many waypoints.
+    """
+    from scipy.spatial.transform import Rotation, Slerp
+
+    u = np.arange(1, pieces + 1) / pieces
+    way = u**3 * (10 - 15 * u + 6 * u**2)
+    ends = Rotation.from_matrix(np.stack([start.rotation, end.rotation]))
+    rotations = Slerp([0.0, 1.0], ends)(way).as_matrix()
+    return [
+        Waypoint(
+            time=float(start.time + part * (end.time - start.time)),
+            position=start.position + share * (end.position - start.position),
+            rotation=rotation,
+            opening=start.opening + share * (end.opening - start.opening),
+        )
+        for part, share, rotation in zip(u, way, rotations, strict=True)
+    ]
+
+
 class Arm:
     """One arm's kinematics and servos, nominal, in the world's frame."""
 
@@ -138,7 +165,21 @@ class Arm:
         found = self._ik.solve(
             position, rotation, [np.concatenate([q, fingers]) for q in starts]
         )
-        return found[: len(JOINTS)]
+        return min(self._twins(found[: len(JOINTS)]), key=lambda q: _apart(q, near))
+
+    def _twins(self, posture: np.ndarray) -> list[np.ndarray]:
+        """The posture, and those with the wrist flipped that bring the hand there, too.
+
+        The wrist's three axes meet: half a turn of the forearm, the bend reversed, and
+        half a turn back are the same orientation.
+        """
+        twins = [posture]
+        for turn in (np.pi, -np.pi):
+            twin = posture + np.array([0, 0, 0, turn, 0, 0])
+            twin[4] = -twin[4]
+            twins += [twin + np.array([0, 0, 0, 0, 0, back]) for back in (np.pi, -np.pi)]
+        low, high = self._model.jnt_range[: len(JOINTS)].T
+        return [q for q in twins if (q >= low).all() and (q <= high).all()]
 
     def sag(self, posture: np.ndarray) -> np.ndarray:
         """(6,) what gravity takes from the servos' targets at rest [rad]."""
@@ -149,6 +190,11 @@ class Arm:
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_rne(self._model, self._data, 0, self._data.qfrc_bias)
         return self._data.qfrc_bias[: len(JOINTS)] / self._gains
+
+
+def _apart(posture: np.ndarray, other: np.ndarray) -> float:
+    """The most that a joint has to turn between two postures [rad]."""
+    return float(np.abs(posture - other).max())
 
 
 _STARTS = (

@@ -1,6 +1,10 @@
 """The script of each task, by the task's name."""
 
+from policies.aloha.insertion import insertion
 from policies.aloha.script import Script
 from policies.aloha.transfer import transfer
 
-SCRIPTS: dict[str, Script] = {"aloha-transfer-cube": transfer}
+SCRIPTS: dict[str, Script] = {
+    "aloha-transfer-cube": transfer,
+    "aloha-peg-insertion": insertion,
+}

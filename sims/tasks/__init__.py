@@ -4,12 +4,20 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from sims.tasks.aloha_insertion import AlohaPegInsertion
 from sims.tasks.aloha_transfer import AlohaTransferCube
 from sims.tasks.arm_press import ArmPress
 from sims.tasks.arm_reach import ArmReach
 from sims.tasks.arm_track import ArmTrack
 
 TASKS: dict[str, Callable[[], Any]] = {
-    task.name: task for task in (ArmReach, ArmTrack, ArmPress, AlohaTransferCube)
+    task.name: task
+    for task in (
+        ArmReach,
+        ArmTrack,
+        ArmPress,
+        AlohaTransferCube,
+        AlohaPegInsertion,
+    )
 }
 TASKS.update({e.name: e.load() for e in entry_points(group="sandbot.tasks")})
