@@ -171,6 +171,7 @@ def collect(
             about=_resumed(out, about) if resume else about,
             overwrite=overwrite,
             resume=resume,
+            batches=True,
         )
         with writer:
             collector = _Collector(Recorder(env, demonstrator, seed), writer)
@@ -211,6 +212,7 @@ class _Collector:
                         episode.discard()
                         continue
                     self._take(episode, int(identity), keep_failures)
+                writer.settle()
                 if progress is not None:
                     progress(writer.episodes, self.attempts)
             share = clock.share
@@ -244,14 +246,16 @@ class _Collector:
         ids = FIRST_ID + np.arange(PROBE + size)
         for noise in NOISES if recorder.limited else ():
             solved: list[bool] = []
-            while len(solved) < PROBE:
+            failures = 0
+            while len(solved) < PROBE and failures <= (1 - PROBE_RATE) * PROBE:
                 batch = ids[len(solved) : len(solved) + size]
                 solved += [episode.solved for episode in recorder.run(batch, noise)]
+                failures = solved[:PROBE].count(False)
                 name = recorder.env.task.name
                 need_success(name, recorder.measured, keep_failures)
                 if not recorder.measured:
                     return 0.0
-            if sum(solved[:PROBE]) >= PROBE_RATE * PROBE:
+            if failures <= (1 - PROBE_RATE) * PROBE:
                 return noise
         return 0.0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sandbot.options import (
     Flag,
+    ImageSize,
     Integer,
     MaybeInteger,
     MaybeNumber,
@@ -14,7 +15,6 @@ from sandbot.options import (
     Networked,
     OneWorld,
     PathName,
-    Size,
     TaskOrEnv,
     parse,
 )
@@ -34,8 +34,8 @@ class Options(OneWorld, TaskOrEnv, Networked):
     """Folder of the dataset; episodes are in it whole or not at all."""
     cameras: Names = ()
     """Cameras to record as H.264, such as: top left/wrist. None by default."""
-    image_size: Size = (640, 480)
-    """Width and height of their pictures [pixels]."""
+    image_size: ImageSize = (640, 480)
+    """Of their pictures."""
     noise: MaybeNumber = None
     """Disturbance of the executed action, as a fraction of its limits: the data then
     show how to come back (DART). 0: none; left out: what the policy copes with."""

@@ -70,7 +70,6 @@ MaybeInteger = Annotated[int | None, _spec("INT", _integer)]
 Number = Annotated[float, _spec("NUMBER", _number)]
 MaybeNumber = Annotated[float | None, _spec("NUMBER", _number)]
 _PLAIN = {int: _spec("INT", _integer), float: _spec("NUMBER", _number)}
-Size = tuple[Integer, Integer]
 Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 Names = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]
 PathName = Annotated[str, tyro.conf.arg(metavar="PATH")]

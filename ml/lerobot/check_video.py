@@ -17,6 +17,11 @@ that looks at what stands still (at the wrist of the arm that waits), not a froz
 one."""
 FEW = 4
 """With fewer episodes it cannot be told what is usual."""
+LEVELS = 16
+"""A pixel that changes by less is the codec's doing, which never repeats a picture to
+the bit ..."""
+PIXELS = 1e-4
+"""... and a picture of which at most this share changes is the same."""
 MEAN_TOLERANCE = 0.05
 """Of the mean of pixel values in [0, 1]; the codec changes them a little."""
 
@@ -72,12 +77,15 @@ def _watch(raw: Raw, index: int, key: str, camera: str) -> _Seen | None:
         if abs((end - start) * raw.fps - wanted) > 0.5:
             text = f"{key} lasts {end - start:.2f} s, the data {wanted / raw.fps:.2f} s"
             raw.note("rate", text, index)
-        still, before, total, count = [], None, np.zeros(3), 0
+        still, first, total, count = [], None, np.zeros(3), 0
         for _, picture in decode(path, start, wanted, raw.fps):
-            if before is not None:
-                still.append(np.array_equal(before, picture))
+            green = picture[..., 1].astype(np.int16)
+            if first is not None:
+                still.append(_same(first, green))
+            if first is None or not still[-1]:
+                first = green  # of a stretch without a change: slow motions add up
             total += picture[::4, ::4].reshape(-1, 3).mean(0) / 255
-            before, count = picture, count + 1
+            count += 1
     except SandbotError as error:
         raw.note("video", str(error).replace(f"{raw.folder}/", ""), index)
         return None
@@ -86,6 +94,11 @@ def _watch(raw: Raw, index: int, key: str, camera: str) -> _Seen | None:
     if not count:
         return None
     return _Seen(frames=count, still=np.array(still, bool), mean=total / count)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two pictures (height, width) show the same."""
+    return bool((np.abs(one - other) > LEVELS).mean() <= PIXELS)
 
 
 def _note_frozen(

@@ -6,7 +6,6 @@ recorded stays known: "sources" in ``info.json`` lists what each dataset noted, 
 episode's columns "source" and "source_episode" point there.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,7 +195,6 @@ def write(choices: Sequence[Choice], out: Path, *, overwrite: bool = False) -> W
         robot=first.info.get("robot_type"),
         about=_about(parts, sources),
         overwrite=overwrite,
-        commit_seconds=math.inf,
     )
     rows = {id(data): read_rows(data.folder) for data in parts}
     try:

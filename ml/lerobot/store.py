@@ -27,7 +27,7 @@ from ml.lerobot.video import StoredVideo
 
 FRAMES_PER_FILE = 100_000
 """Frames after which a new data file begins; only the last one is written again."""
-COMMIT_SECONDS = 2.0
+COMMIT_SECONDS = 0.5
 """Least time between two commits [s] ..."""
 COMMIT_SHARE = 0.05
 """... and the most of the time that commits may take."""
@@ -47,7 +47,6 @@ class Store:
         overwrite: bool = False,
         resume: bool = False,
         frames_per_file: int = FRAMES_PER_FILE,
-        commit_seconds: float = COMMIT_SECONDS,
     ) -> None:
         """Nothing is written before the first commit.
 
@@ -60,7 +59,6 @@ class Store:
             overwrite: whether the first commit replaces an existing dataset.
             resume: whether to go on with an existing one; where there is none, begin.
             frames_per_file: when a new data file begins.
-            commit_seconds: least time between commits that :meth:`add` makes [s].
 
         Raises:
             UsageError: the folder exists, or the dataset in it has other features.
@@ -73,7 +71,6 @@ class Store:
         self.rows: list[dict[str, Any]] = []
         """Of ``meta/episodes``."""
         self._per_file = frames_per_file
-        self._pause = commit_seconds
         self._columns: list[dict[str, np.ndarray]] = []
         self._tasks: dict[str, int] = {}
         self._closed = 0
@@ -111,7 +108,7 @@ class Store:
         row: dict[str, Any],
         videos: dict[str, StoredVideo],
     ) -> None:
-        """Add an episode; commits if the last time is long enough ago.
+        """Add an episode; it is safe from the next commit on.
 
         Args:
             columns: (n, size) or (n,) of each feature that is a number, but for
@@ -147,8 +144,12 @@ class Store:
         self.rows.append(found)
         self._columns.append(columns)
         self.frames += n
+
+    def settle(self) -> None:
+        """Commit what is new, if the last time is long enough ago."""
         since = time.monotonic() - self._last
-        if since >= max(self._pause, self._cost / COMMIT_SHARE):
+        due = since >= max(COMMIT_SECONDS, self._cost / COMMIT_SHARE)
+        if due and self._committed < len(self.rows):
             self.commit()
 
     def commit(self) -> None:

@@ -35,6 +35,7 @@ class DatasetWriter:
         about: dict[str, Any] | None = None,
         overwrite: bool = False,
         resume: bool = False,
+        batches: bool = False,
         frames_per_file: int = FRAMES_PER_FILE,
     ) -> None:
         """Describe the dataset.
@@ -49,6 +50,8 @@ class DatasetWriter:
                 It may be changed while recording.
             overwrite: whether an existing dataset makes way.
             resume: whether to go on with an existing one.
+            batches: whether episodes come many at once, and :meth:`settle` is called
+                after each batch; else it is done after each episode.
             frames_per_file: when a new data file begins.
 
         Raises:
@@ -67,6 +70,7 @@ class DatasetWriter:
             resume=resume,
             frames_per_file=frames_per_file,
         )
+        self._batches = batches
         self._clips = 0
 
     def __enter__(self) -> Self:
@@ -122,6 +126,10 @@ class DatasetWriter:
     def commit(self) -> None:
         """Put the episodes on the disk now, and not within a few seconds."""
         self._store.commit()
+
+    def settle(self) -> None:
+        """Put the episodes on the disk, if that was not done a moment ago."""
+        self._store.settle()
 
     def add_episode(
         self,
@@ -193,6 +201,8 @@ class DatasetWriter:
         }
         videos = {key: clip.finish() for key, clip in clips.items()}
         self._store.add(columns, instruction, row, videos)
+        if not self._batches:
+            self.settle()
 
     def _clip(self, group: str, pictures: "np.ndarray | Clip", n: int) -> Clip:
         """The episode's film, made now if it was not made on the way."""
