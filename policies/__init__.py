@@ -93,7 +93,7 @@ POLICIES: dict[str, PolicyEntry] = {
     ),
     "aloha-script": PolicyEntry(
         description="waypoints of both hands through inverse kinematics, played back",
-        tasks=("aloha-transfer-cube", "aloha-peg-insertion"),
+        tasks=("aloha-transfer-cube", "aloha-peg-insertion", "aloha-handover"),
         make=_script,
     ),
     "zero": PolicyEntry(

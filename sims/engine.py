@@ -29,6 +29,7 @@ FIELDS = (
     "dof_armature",
     "dof_damping",
     "geom_friction",
+    "geom_size",
     "jnt_stiffness",
     "opt.gravity",
 )
@@ -129,7 +130,9 @@ class Engine(Protocol):
         Raises:
             UsageError: unknown field, wrong shape, or a value that is not physical
                 (negative mass, inertia, damping, friction ...), see
-                :func:`check_field`.
+                :func:`check_field`. ``geom_size`` varies for boxes, up to the nominal
+                size, which bounds them where collisions are looked for; mass and
+                inertia are fields of their own.
         """
         ...
 
@@ -214,6 +217,8 @@ def check_field(
     signed = ("body_pos", "actuator_biasprm", "opt.gravity")
     if field not in signed and (full < 0).any():
         raise UsageError(f"{field} must not be negative, got {full.min():g}")
+    if field == "geom_size":
+        _check_sizes(model, full)
     moving = np.flatnonzero(model.body_mass > 0)
     if field == "body_mass" and not (full[:, moving] > 0).all():
         raise UsageError(
@@ -221,6 +226,27 @@ def check_field(
             f"{full[:, moving].min():g}"
         )
     return full
+
+
+def _check_sizes(model: "mujoco.MjModel", full: np.ndarray) -> None:
+    """See that boxes alone change, and do not outgrow what bounds them."""
+    import mujoco
+
+    box = model.geom_type == mujoco.mjtGeom.mjGEOM_BOX
+    changed = (full != model.geom_size).any(axis=(0, 2))
+    other = np.flatnonzero(changed & ~box)
+    if len(other):
+        raise UsageError(
+            f"geom_size varies for boxes only, and {model.geom(int(other[0])).name!r} "
+            f"is none: make it a box, or leave its size"
+        )
+    if (full[:, box] > model.geom_size[box] * (1 + 1e-9)).any() or (
+        full[:, box] <= 0
+    ).any():
+        raise UsageError(
+            "a box may shrink from its nominal geom_size, to something above 0, and "
+            "not grow: give the scene its largest size"
+        )
 
 
 def default_field(model: "mujoco.MjModel", field: str) -> np.ndarray:

@@ -177,7 +177,8 @@ class Arm:
         for turn in (np.pi, -np.pi):
             twin = posture + np.array([0, 0, 0, turn, 0, 0])
             twin[4] = -twin[4]
-            twins += [twin + np.array([0, 0, 0, 0, 0, back]) for back in (np.pi, -np.pi)]
+            back = np.array([0, 0, 0, 0, 0, np.pi])
+            twins += [twin + back, twin - back]
         low, high = self._model.jnt_range[: len(JOINTS)].T
         return [q for q in twins if (q >= low).all() and (q <= high).all()]
 

@@ -1,5 +1,6 @@
 """The script of each task, by the task's name."""
 
+from policies.aloha.handover import handover
 from policies.aloha.insertion import insertion
 from policies.aloha.script import Script
 from policies.aloha.transfer import transfer
@@ -7,4 +8,5 @@ from policies.aloha.transfer import transfer
 SCRIPTS: dict[str, Script] = {
     "aloha-transfer-cube": transfer,
     "aloha-peg-insertion": insertion,
+    "aloha-handover": handover,
 }

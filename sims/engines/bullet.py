@@ -44,7 +44,14 @@ from sims.engines.bullet_shapes import BULLET_CONTACT_VERSION
 
 MAX_ENVS = 64
 """A client takes about 28 MB, and at about 1,000 the process ends without a word."""
-_REBUILT = ("body_inertia", "body_mass", "body_pos", "geom_friction", "opt.gravity")
+_REBUILT = (
+    "body_inertia",
+    "body_mass",
+    "body_pos",
+    "geom_friction",
+    "geom_size",
+    "opt.gravity",
+)
 """Fields that Bullet's world is built from; the others are the torque's alone."""
 
 

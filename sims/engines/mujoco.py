@@ -150,6 +150,8 @@ class MujocoEngine:
         if field not in self._fields:
             self._fields[field] = self.batch.expand(field)
         assign(self._fields[field], full, where)
+        if field == "geom_size":
+            self._bound(full, where)
         if field in _SETCONST or field.startswith("opt."):
             where = np.asarray(where, bool)
             self._stale = where.copy() if self._stale is None else self._stale | where
@@ -227,6 +229,14 @@ class MujocoEngine:
             self._derive()
         self.batch.forward(where, stage=_ACC)
         assign(self._sensors, self._live_sensors, where)
+
+    def _bound(self, sizes: np.ndarray, where: Mask) -> None:
+        """What collisions are looked for in: the boxes' spheres and aligned boxes."""
+        box = self.model.geom_type == mujoco.mjtGeom.mjGEOM_BOX
+        radii = self.batch.expand("geom_rbound")
+        radii[np.ix_(where, box)] = np.linalg.norm(sizes[where][:, box], axis=-1)
+        bounds = self.batch.expand("geom_aabb")
+        bounds[np.ix_(where, box, [3, 4, 5])] = sizes[where][:, box]
 
     def _derive(self) -> None:
         """Recompute the constants that follow from varied fields."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from sims.tasks.aloha_handover import AlohaHandover
 from sims.tasks.aloha_insertion import AlohaPegInsertion
 from sims.tasks.aloha_transfer import AlohaTransferCube
 from sims.tasks.arm_press import ArmPress
@@ -18,6 +19,7 @@ TASKS: dict[str, Callable[[], Any]] = {
         ArmPress,
         AlohaTransferCube,
         AlohaPegInsertion,
+        AlohaHandover,
     )
 }
 TASKS.update({e.name: e.load() for e in entry_points(group="sandbot.tasks")})
