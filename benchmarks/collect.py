@@ -11,6 +11,7 @@
 """
 
 import argparse
+import math
 import random
 import signal
 import subprocess
@@ -30,9 +31,7 @@ from ml.lerobot.check import check
 EPISODES = 50
 SECONDS = 60.0
 """Bar for so many demonstrations."""
-KILLED_EPISODES = 250
-"""Of the dataset that is recorded in spite of kills: more than they leave time for."""
-MOMENTS = 1.5, 7.0
+MOMENTS = 1.5, 4.0
 """When a kill comes after a start [s]."""
 Bar = dict[str, Any]
 
@@ -74,7 +73,7 @@ def whole(folder: Path) -> str | None:
 
 
 def disturb(
-    task: str, out: Path, noise: float, kills: int, seed: int
+    task: str, episodes: int, out: Path, noise: float, kills: int, seed: int
 ) -> list[dict[str, Any]]:
     """Collect with so many kills; when each came, and what the dataset held then.
 
@@ -83,7 +82,7 @@ def disturb(
     chance, found = random.Random(seed), []
     while len(found) < kills:
         process = subprocess.Popen(
-            command(task, KILLED_EPISODES, out, noise),
+            command(task, episodes, out, noise),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -98,10 +97,10 @@ def disturb(
                 raise SystemExit(f"collecting failed: {errors.decode()}")
             raise SystemExit("collecting ended before the last kill: nothing is proven")
         fault = whole(out)
-        episodes = len(read_dataset(out).episodes) if out.exists() else 0
-        found.append({"after_seconds": round(moment, 2), "episodes": episodes})
+        there = len(read_dataset(out).episodes) if out.exists() else 0
+        found.append({"after_seconds": round(moment, 2), "episodes": there})
         found[-1]["fault"] = fault
-        print(f"killed after {moment:.2f} s: {episodes} episodes, {fault or 'whole'}")
+        print(f"killed after {moment:.2f} s: {there} episodes, {fault or 'whole'}")
     return found
 
 
@@ -133,9 +132,10 @@ def main() -> None:
         seconds, said = collect(given.task, EPISODES, fast)
         print(said)
         noise = read_dataset(fast).about["noise"]
-        kills = disturb(given.task, killed, noise, given.kills, given.seed)
-        collect(given.task, KILLED_EPISODES, killed, noise)
-        collect(given.task, KILLED_EPISODES, calm, noise)
+        many = math.ceil(EPISODES / seconds * MOMENTS[1] * given.kills)
+        kills = disturb(given.task, many, killed, noise, given.kills, given.seed)
+        collect(given.task, many, killed, noise)
+        collect(given.task, many, calm, noise)
         faults = sum(kill["fault"] is not None for kill in kills)
         differs = not same(read_dataset(killed), read_dataset(calm))
         replayed = replay(calm)

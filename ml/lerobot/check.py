@@ -70,7 +70,7 @@ def check(folder: Path, *, videos: bool = True) -> Report:
     decoded = 0
     if raw.features:
         _check_limits(raw)
-        for index in sorted(raw.rows.keys() | _present(raw)):
+        for index in sorted(raw.rows.keys() | raw.places.keys()):
             frames = raw.episode(index)
             _check_length(raw, index, frames)
             _check_nan(raw, index, frames)
@@ -123,11 +123,6 @@ def _order(finding: Finding) -> tuple[int, int, int]:
     episode = -1 if finding.episode is None else finding.episode
     frame = -1 if finding.frame is None else finding.frame
     return list(CHECKS).index(finding.check), episode, frame
-
-
-def _present(raw: Raw) -> set[int]:
-    found = raw.frames.get("episode_index")
-    return set() if found is None else set(np.unique(found[:, 0]).astype(int).tolist())
 
 
 def _check_length(raw: Raw, index: int, frames: dict[str, np.ndarray]) -> None:

@@ -40,12 +40,11 @@ def check_videos(raw: Raw) -> int:
     """Decode all videos once; returns how many there are."""
     decoded = 0
     for key in layout.video_keys(raw.features):
-        camera = key.removeprefix(layout.PREFIX + layout.IMAGES)
         frozen: dict[int, list[tuple[int, int]]] = {}
         dead: set[int] = set()
         means: list[tuple[int, np.ndarray]] = []
         for index in sorted(raw.rows):
-            seen = _watch(raw, index, key, camera)
+            seen = _watch(raw, index, key)
             if seen is None:
                 continue
             decoded += 1
@@ -60,12 +59,12 @@ def check_videos(raw: Raw) -> int:
     return decoded
 
 
-def _watch(raw: Raw, index: int, key: str, camera: str) -> _Seen | None:
+def _watch(raw: Raw, index: int, key: str) -> _Seen | None:
     """Decode an episode's video; None, and a finding, where that fails."""
     row = raw.rows[index]
     wanted = int(row.get("length") or 0)
     try:
-        path, start, end = video_place(raw.folder, raw.info, row, camera)
+        path, start, end = video_place(raw.folder, raw.info, row, key)
         if not path.is_file():
             name = path.relative_to(raw.folder).as_posix()
             raw.note("video", f"{name} is missing", index)

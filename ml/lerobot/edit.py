@@ -234,8 +234,7 @@ def _copy(store: Store, data: Demonstrations, index: int, row: dict[str, Any]) -
     }
     videos = {}
     for key in layout.video_keys(data.info["features"]):
-        camera = key.removeprefix(layout.PREFIX + layout.IMAGES)
-        path, start, end = video_place(data.folder, data.info, row, camera)
+        path, start, end = video_place(data.folder, data.info, row, key)
         if not path.is_file():
             raise SandbotError(f"there is no video {path}")
         stem = f"stats/{key}/"

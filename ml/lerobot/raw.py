@@ -5,6 +5,7 @@ Nothing is raised: each file that is missing, cut or of a wrong shape is a findi
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,22 @@ class Raw:
             Finding(check=check, text=text, episode=episode, frame=frame)
         )
 
+    @cached_property
+    def places(self) -> dict[int, np.ndarray]:
+        """Rows of :attr:`frames` by episode, once all files are read."""
+        if "episode_index" not in self.frames:
+            return {}
+        numbers = self.frames["episode_index"][:, 0]
+        order = np.argsort(numbers, kind="stable")
+        found, first = np.unique(numbers[order], return_index=True)
+        parts = np.split(order, first[1:])
+        return {int(i): p for i, p in zip(found, parts, strict=True) if np.isfinite(i)}
+
     def episode(self, index: int) -> dict[str, np.ndarray]:
         """The frames of one episode."""
         if "episode_index" not in self.frames:
             return {}
-        mine = self.frames["episode_index"][:, 0] == index
+        mine = self.places.get(index, np.zeros(0, int))
         return {key: values[mine] for key, values in self.frames.items()}
 
 

@@ -54,7 +54,7 @@ class Demonstrations:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Names of the cameras that have videos."""
+        """Names of the cameras that have videos, such as "top"."""
         stem = layout.PREFIX + layout.IMAGES
         keys = layout.video_keys(self.info["features"])
         return tuple(key.removeprefix(stem) for key in keys)
@@ -94,9 +94,9 @@ class Demonstrations:
         self._check_index(index)
         if camera not in self.cameras:
             raise unknown(f"camera of {self.folder}", camera, self.cameras)
-        path, start, _ = video_place(
-            self.folder, self.info, self.episodes[index], camera
-        )
+        keys = layout.video_keys(self.info["features"])
+        key = keys[self.cameras.index(camera)]
+        path, start, _ = video_place(self.folder, self.info, self.episodes[index], key)
         first, end = self.bounds[index]
         return read(path, start, int(end - first), self.info["fps"])
 
@@ -157,14 +157,13 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def video_place(
-    folder: Path, info: dict[str, Any], episode: dict[str, Any], camera: str
+    folder: Path, info: dict[str, Any], episode: dict[str, Any], key: str
 ) -> tuple[Path, float, float]:
-    """File of a camera's video of an episode, and where it begins and ends there [s].
+    """File of a video feature's episode, and where it begins and ends there [s].
 
     Raises:
         SandbotError: the episode's row does not say.
     """
-    key = layout.PREFIX + layout.IMAGES + camera
     try:
         name = (info.get("video_path") or layout.VIDEO).format(
             video_key=key,
@@ -176,7 +175,7 @@ def video_place(
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(
             folder,
-            f"meta/episodes does not say where the video of {camera!r} of episode "
+            f"meta/episodes does not say where the video {key!r} of episode "
             f"{episode.get('episode_index')} is",
         ) from error
     return folder / name, start, end

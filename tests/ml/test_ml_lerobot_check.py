@@ -39,10 +39,16 @@ def _film(moving: np.ndarray) -> np.ndarray:
     ).astype(np.uint8)
 
 
-def _write(folder: Path, change: Callable[[int, dict], None] | None = None) -> Path:
+def _write(
+    folder: Path,
+    change: Callable[[int, dict], None] | None = None,
+    *,
+    filmed: bool = True,
+) -> Path:
     """Five good episodes, but for what ``change(index, episode)`` does to them."""
+    specs = {k: v for k, v in SPECS.items() if filmed or not k.startswith("images")}
     with DatasetWriter(
-        folder, observations=SPECS, action=ACTION, control_dt=1 / FPS, robot="arm"
+        folder, observations=specs, action=ACTION, control_dt=1 / FPS, robot="arm"
     ) as writer:
         for index in range(EPISODES):
             time = np.arange(LENGTH) / FPS
@@ -62,6 +68,8 @@ def _write(folder: Path, change: Callable[[int, dict], None] | None = None) -> P
             }
             if change:
                 change(index, episode)
+            seen = episode["observations"]
+            episode["observations"] = {group: seen[group] for group in specs}
             writer.add_episode(**episode, seed=1, identity=index)
     return folder
 
@@ -139,7 +147,10 @@ RECORDED = {
 @pytest.mark.parametrize("name", RECORDED)
 def test_faults_of_a_recording(tmp_path: Path, name: str) -> None:
     change, kind, text = RECORDED[name]
-    found = _only(check(_write(tmp_path / "d", change)), kind)
+    found = _only(
+        check(_write(tmp_path / "d", change, filmed="d c" in name or "pic" in name)),
+        kind,
+    )
     assert re.search(text, found), found
 
 

@@ -79,7 +79,7 @@ def test_a_dict_of_observations_is_recorded_whole(tmp_path: Path) -> None:
             self.t += 1
             return self._seen(), 0.0, self.t == 5, False, {}
 
-    gym.register("test-goal/Goal-v0", Goal, max_episode_steps=9)
+    gym.register("test-goal/Goal-v0", lambda **_: Goal(), max_episode_steps=9)
     try:
         collect(
             "test-goal/Goal-v0",
