@@ -90,7 +90,12 @@ def render(data: "Demonstrations", chosen: Sequence[int], warnings: list[str]) -
 def solved(data: "Demonstrations") -> np.ndarray | None:
     """(episodes,) whether each ended in success; None: the dataset does not tell."""
     success = data.frames.get("next.success")
-    return None if success is None else success[data.bounds[:, 1] - 1].astype(bool)
+    unmeasured = data.about.get("successes", 0) is None
+    return (
+        None
+        if success is None or unmeasured
+        else success[data.bounds[:, 1] - 1].astype(bool)
+    )
 
 
 def _cards(data: "Demonstrations") -> list[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from evaluation.dataset_page import write_page
 from evaluation.dataset_plots import BOTTOM, HEIGHT, TOP, panels, thinned
 from ml.lerobot import DatasetWriter, read_dataset
 from ml.spec import ArraySpec
+from policies.collect import collect
 
 NAMES = tuple(
     f"{side}/{part}"
@@ -122,3 +124,10 @@ def test_what_is_missing_is_said(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SandbotError, match="cannot write"):
         write_page(data, [0], tmp_path / "file/p.html")
+
+
+def test_success_that_was_not_measured_is_not_shown(tmp_path: Path) -> None:
+    call: dict[str, Any] = {"episodes": 1, "keep_failures": True, "out": tmp_path / "d"}
+    collect("Pendulum-v1", "random", **call)
+    text = write_page(tmp_path / "d", (), tmp_path / "p.html").path.read_text()
+    assert 'class="pill' not in text and "green" not in text.split("<body>")[1]

@@ -1,10 +1,13 @@
 """LeRobot reads what we write, all of it, and we read what LeRobot writes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 from ml.lerobot import DatasetWriter, read_dataset
+from ml.lerobot.check import check
+from ml.lerobot.edit import merge, split
 from ml.spec import ArraySpec
 from tests.ml.lerobot_peer import needs_peer, run_peer
 
@@ -154,3 +157,29 @@ def test_we_read_lerobots(tmp_path: Path) -> None:
         video = data.video(index, "eye")
         grey = 60 * index + 8 * np.arange(4 + index)
         assert np.abs(video.mean((1, 2, 3)) - grey).max() < 4
+
+
+AGAIN = """
+data = LeRobotDataset("local/m", root=sys.argv[1])
+print(json.dumps([
+    [float(item["observation.state"][0]), item["task"],
+     round(255 * float(item["observation.images.eye"].mean()))]
+    for item in (data[i] for i in range(len(data)))
+]))
+"""
+
+
+@needs_peer
+def test_lerobots_own_data_split_and_merged(tmp_path: Path) -> None:
+    run_peer(WRITE, tmp_path / "p")
+    data = read_dataset(tmp_path / "p")
+    assert check(tmp_path / "p").findings == []
+    split(data, [[0, 2], [1]], [tmp_path / "x", tmp_path / "y"])
+    merge([tmp_path / "x", tmp_path / "y"], tmp_path / "m")
+    rows = json.loads(run_peer(AGAIN, tmp_path / "m").splitlines()[-1])
+    order = [(0, f) for f in range(4)] + [(2, f) for f in range(6)]
+    order += [(1, f) for f in range(5)]
+    assert [row[0] for row in rows] == [10 * e + f for e, f in order]
+    assert {row[1] for row in rows} == {"peer's task"}
+    for row, (episode, frame) in zip(rows, order, strict=True):
+        assert abs(row[2] - (60 * episode + 8 * frame)) < 4
