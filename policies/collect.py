@@ -9,7 +9,8 @@ evaluations (0, 1, 2 ...): with whatever seed, nothing is tested on what it was 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from assets.errors import SandbotError, UsageError
 from policies.clock import PhysicsClock
-from policies.recorder import NOT_RECORDED, Recorder, need_success
+from policies.recorder import IMAGES, NOT_RECORDED, Recorder, need_success
 
 if TYPE_CHECKING:
     from ml.lerobot import DatasetWriter
@@ -140,15 +141,30 @@ def collect(
     if cameras:
         size = tuple(image_size)
         seen = {"observe": "both", "cameras": tuple(cameras), "image_size": size}
-    env = make_env(
-        chosen,
-        engine=engine,
-        num_envs=min(num_envs, episodes),
-        randomize=randomize,
-        seed=seed,
-        threads=threads,
-        **seen,
-    )
+
+    def open_env(**seen: Any) -> "Env":
+        return make_env(
+            chosen,
+            engine=engine,
+            num_envs=min(num_envs or 0, episodes),
+            randomize=randomize,
+            seed=seed,
+            threads=threads,
+            **seen,
+        )
+
+    @contextmanager
+    def blind() -> Iterator[Recorder]:
+        plain = open_env()
+        try:
+            acting = make_policy(
+                policy, chosen, plain.num_envs, seed=seed, device=device
+            )
+            yield Recorder(plain, acting, seed)
+        finally:
+            plain.close()
+
+    env = open_env(**seen)
     try:
         demonstrator = make_policy(
             policy, chosen, env.num_envs, seed=seed, device=device
@@ -173,8 +189,11 @@ def collect(
             resume=resume,
             batches=True,
         )
+        sees = any(group.startswith(IMAGES) for group in demonstrator.obs_spec)
         with writer:
-            collector = _Collector(Recorder(env, demonstrator, seed), writer)
+            recorder = Recorder(env, demonstrator, seed)
+            prober = blind() if cameras and not sees else nullcontext(recorder)
+            collector = _Collector(recorder, writer, prober)
             return collector.fill(episodes, keep_failures, progress)
     finally:
         env.close()
@@ -183,9 +202,21 @@ def collect(
 class _Collector:
     """Runs batches of episodes until enough were worth keeping."""
 
-    def __init__(self, recorder: Recorder, writer: "DatasetWriter") -> None:
-        """Take up the count where the dataset has it."""
-        self.recorder, self.writer = recorder, writer
+    def __init__(
+        self,
+        recorder: Recorder,
+        writer: "DatasetWriter",
+        prober: AbstractContextManager[Recorder],
+    ) -> None:
+        """Take up the count where the dataset has it.
+
+        Args:
+            recorder: makes the episodes.
+            writer: takes them.
+            prober: makes those on which a disturbance is tried; it draws no pictures
+                where the policy does not look at them.
+        """
+        self.recorder, self.writer, self.prober = recorder, writer, prober
         self.about = writer.about
         rows = writer.rows
         self.attempts = rows[-1]["id"] - FIRST_ID + 1 if rows else 0
@@ -200,7 +231,8 @@ class _Collector:
         recorder, writer = self.recorder, self.writer
         with PhysicsClock(recorder.env.engine) as clock:
             if "noise" not in self.about:
-                self.about["noise"] = self._probe(keep_failures)
+                with self.prober as prober:
+                    self.about["noise"] = probe(prober, keep_failures)
             while writer.episodes < episodes:
                 self._check_rate(episodes)
                 ids = FIRST_ID + self.attempts + np.arange(recorder.env.num_envs)
@@ -240,25 +272,6 @@ class _Collector:
         parts = {k: getattr(episode, k) for k in episode.__dataclass_fields__}
         self.writer.add_episode(**parts, seed=self.recorder.seed, identity=identity)
 
-    def _probe(self, keep_failures: bool) -> float:
-        """The largest disturbance that the demonstrator copes with; 0: none."""
-        recorder, size = self.recorder, self.recorder.env.num_envs
-        ids = FIRST_ID + np.arange(PROBE + size)
-        for noise in NOISES if recorder.limited else ():
-            solved: list[bool] = []
-            failures = 0
-            while len(solved) < PROBE and failures <= (1 - PROBE_RATE) * PROBE:
-                batch = ids[len(solved) : len(solved) + size]
-                solved += [episode.solved for episode in recorder.run(batch, noise)]
-                failures = solved[:PROBE].count(False)
-                name = recorder.env.task.name
-                need_success(name, recorder.measured, keep_failures)
-                if not recorder.measured:
-                    return 0.0
-            if failures <= (1 - PROBE_RATE) * PROBE:
-                return noise
-        return 0.0
-
     def _check_rate(self, episodes: int) -> None:
         if self.attempts >= ATTEMPTS * episodes:
             raise SandbotError(
@@ -266,6 +279,29 @@ class _Collector:
                 f"{episodes} are wanted: take another policy or less noise, or "
                 f"keep failures"
             )
+
+
+def probe(recorder: Recorder, keep_failures: bool) -> float:
+    """The largest disturbance that a demonstrator copes with; 0: none.
+
+    Raises:
+        UsageError: the task measures no success, and successes alone are to be kept.
+    """
+    size, most = recorder.env.num_envs, (1 - PROBE_RATE) * PROBE + 1e-9
+    ids = FIRST_ID + np.arange(PROBE + size)
+    for noise in NOISES if recorder.limited else ():
+        solved: list[bool] = []
+        failures = 0
+        while len(solved) < PROBE and failures <= most:
+            batch = ids[len(solved) : len(solved) + size]
+            solved += [episode.solved for episode in recorder.run(batch, noise)]
+            failures = solved[:PROBE].count(False)
+            need_success(recorder.env.task.name, recorder.measured, keep_failures)
+            if not recorder.measured:
+                return 0.0
+        if failures <= most:
+            return noise
+    return 0.0
 
 
 def _about(

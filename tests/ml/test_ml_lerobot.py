@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,27 @@ def test_a_dataset_is_whole_after_each_commit(tmp_path: Path) -> None:
             stats = json.loads((tmp_path / "d/meta/stats.json").read_text())
             assert stats["action"]["count"] == [len(data.frames["index"])]
             assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_dataset_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    _write(tmp_path / "d", 1)
+    counts: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            counts.append(len(read_dataset(tmp_path / "d").episodes))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with _writer(tmp_path / "d", resume=True, frames_per_file=50) as writer:
+        for index in range(1, 25):
+            writer.add_episode(**_episode(index), seed=7, identity=100 + index)
+            writer.commit()
+    done.set()
+    reader.join()
+    assert len(set(counts)) > 3 and counts == sorted(counts)
+    assert len(read_dataset(tmp_path / "d").episodes) == 25
 
 
 def test_only_the_same_kind_of_dataset_is_continued(tmp_path: Path) -> None:
