@@ -19,6 +19,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from assets.errors import SandbotError
 from ml.files import writing
 
 _HERE = -100
@@ -74,6 +75,42 @@ def recover(folder: Path) -> None:
             os.replace(_old(folder), folder)
 
 
+def acquire(folder: Path) -> int | None:
+    """Be the only one that writes a folder, until :func:`release` or the process ends.
+
+    Returns:
+        What to release; None where the system knows no such locks.
+
+    Raises:
+        SandbotError: another writer has it, or it cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(_lock(folder), os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise SandbotError(
+            f"{folder} is being written by another process: wait for its end, or name "
+            f"another folder"
+        ) from None
+    except OSError:  # a disk without locks
+        pass
+    return handle
+
+
+def release(folder: Path, handle: int | None) -> None:
+    """Let others write a folder."""
+    if handle is not None:
+        _lock(folder).unlink(missing_ok=True)
+        os.close(handle)
+
+
 def link(source: Path, target: Path) -> None:
     """The same file under another name; a copy where the disk knows no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +141,10 @@ def _renameat2() -> Callable[..., int] | None:
             ctypes.c_uint,
         ]
     return function
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def _old(folder: Path) -> Path:

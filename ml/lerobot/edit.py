@@ -188,6 +188,7 @@ def write(choices: Sequence[Choice], out: Path, *, overwrite: bool = False) -> W
         sources += data.about.get("sources") or [
             {"dataset": data.folder.as_posix(), **data.about}
         ]
+    rows = {id(data): read_rows(data.folder) for data in parts}
     store = Store(
         Path(out),
         features=first.info["features"],
@@ -196,7 +197,6 @@ def write(choices: Sequence[Choice], out: Path, *, overwrite: bool = False) -> W
         about=_about(parts, sources),
         overwrite=overwrite,
     )
-    rows = {id(data): read_rows(data.folder) for data in parts}
     try:
         for data, index in choices:
             row = dict(rows[id(data)][index])

@@ -48,7 +48,7 @@ class Store:
         resume: bool = False,
         frames_per_file: int = FRAMES_PER_FILE,
     ) -> None:
-        """Nothing is written before the first commit.
+        """No episode is written before the first commit.
 
         Args:
             folder: the dataset's name.
@@ -62,7 +62,7 @@ class Store:
 
         Raises:
             UsageError: the folder exists, or the dataset in it has other features.
-            SandbotError: the dataset in it is damaged.
+            SandbotError: the dataset in it is damaged, or another process writes it.
         """
         self.folder = Path(folder)
         self.features, self.fps, self.robot = features, fps, robot
@@ -82,14 +82,17 @@ class Store:
         self._committed = 0
         self._last, self._cost = time.monotonic(), 0.0
         folders.recover(self.folder)
-        if not self.folder.exists():
-            return
-        if resume:
-            self._load()
-        elif not overwrite:
+        if self.folder.exists() and not (resume or overwrite):
             raise UsageError(
                 f"{folder} exists: name another folder, remove it, or ask to overwrite"
             )
+        self._lock = folders.acquire(self.folder)
+        try:
+            if resume and self.folder.exists():
+                self._load()
+        except BaseException:
+            folders.release(self.folder, self._lock)
+            raise
 
     @property
     def episodes(self) -> int:
@@ -183,6 +186,7 @@ class Store:
         finally:
             shutil.rmtree(folders.next_version(self.folder), ignore_errors=True)
             shutil.rmtree(self.scratch, ignore_errors=True)
+            folders.release(self.folder, self._lock)
 
     @property
     def _video_keys(self) -> list[str]:

@@ -157,7 +157,7 @@ def test_a_dataset_is_whole_after_each_commit(tmp_path: Path) -> None:
             assert len(data.episodes) == index + 1
             stats = json.loads((tmp_path / "d/meta/stats.json").read_text())
             assert stats["action"]["count"] == [len(data.frames["index"])]
-            assert [p.name for p in tmp_path.iterdir()] == ["d"]
+            assert {p.name for p in tmp_path.iterdir()} == {"d", ".d.lock"}
 
 
 def test_a_dataset_can_be_read_while_it_is_written(tmp_path: Path) -> None:
@@ -179,6 +179,17 @@ def test_a_dataset_can_be_read_while_it_is_written(tmp_path: Path) -> None:
     reader.join()
     assert len(set(counts)) > 3 and counts == sorted(counts)
     assert len(read_dataset(tmp_path / "d").episodes) == 25
+
+
+def test_a_dataset_has_one_writer(tmp_path: Path) -> None:
+    with _writer(tmp_path / "d") as writer:
+        writer.add_episode(**_episode(0))
+        writer.commit()
+        with pytest.raises(SandbotError, match="being written by another process"):
+            _writer(tmp_path / "d", resume=True)
+    with _writer(tmp_path / "d", resume=True) as writer:
+        writer.add_episode(**_episode(1))
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
 def test_only_the_same_kind_of_dataset_is_continued(tmp_path: Path) -> None:
