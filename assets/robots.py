@@ -64,7 +64,7 @@ def _viperx() -> Robot:
 
 
 def _aloha() -> Robot:
-    scenes = ("transfer", "insertion", "handover")
+    scenes = ("transfer", "insertion", "handover", "pick")
     return Robot(
         name="aloha",
         description="two six-joint arms with grippers that face each other on a table",

@@ -93,7 +93,12 @@ POLICIES: dict[str, PolicyEntry] = {
     ),
     "aloha-script": PolicyEntry(
         description="waypoints of both hands through inverse kinematics, played back",
-        tasks=("aloha-transfer-cube", "aloha-peg-insertion", "aloha-handover"),
+        tasks=(
+            "aloha-transfer-cube",
+            "aloha-peg-insertion",
+            "aloha-handover",
+            "aloha-pick",
+        ),
         make=_script,
     ),
     "zero": PolicyEntry(

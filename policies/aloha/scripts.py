@@ -2,6 +2,7 @@
 
 from policies.aloha.handover import handover
 from policies.aloha.insertion import insertion
+from policies.aloha.pick import pick
 from policies.aloha.script import Script
 from policies.aloha.transfer import transfer
 
@@ -9,4 +10,5 @@ SCRIPTS: dict[str, Script] = {
     "aloha-transfer-cube": transfer,
     "aloha-peg-insertion": insertion,
     "aloha-handover": handover,
+    "aloha-pick": pick,
 }

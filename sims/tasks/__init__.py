@@ -6,6 +6,7 @@ from typing import Any
 
 from sims.tasks.aloha_handover import AlohaHandover
 from sims.tasks.aloha_insertion import AlohaPegInsertion
+from sims.tasks.aloha_pick import AlohaPick
 from sims.tasks.aloha_transfer import AlohaTransferCube
 from sims.tasks.arm_press import ArmPress
 from sims.tasks.arm_reach import ArmReach
@@ -20,6 +21,7 @@ TASKS: dict[str, Callable[[], Any]] = {
         AlohaTransferCube,
         AlohaPegInsertion,
         AlohaHandover,
+        AlohaPick,
     )
 }
 TASKS.update({e.name: e.load() for e in entry_points(group="sandbot.tasks")})
