@@ -74,10 +74,21 @@ def _aloha() -> Robot:
     )
 
 
+def _mobile_aloha() -> Robot:
+    return Robot(
+        name="mobile-aloha",
+        description="two six-joint arms side by side on a base with wheels",
+        scenes={"fetch": FOLDER / "aloha" / "fetch.xml"},
+        tip="left/grip",
+        cameras=("head", "left/wrist", "right/wrist"),
+    )
+
+
 ROBOTS: dict[str, Callable[[], Robot]] = {
     "arm": _arm,
     "viperx": _viperx,
     "aloha": _aloha,
+    "mobile-aloha": _mobile_aloha,
 }
 ROBOTS.update({e.name: e.load() for e in entry_points(group="sandbot.robots")})
 

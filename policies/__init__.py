@@ -64,6 +64,12 @@ def _script(task: "Task", num_envs: int, seed: int) -> "Policy":
     return ScriptPolicy(task, num_envs, seed, SCRIPTS[task.name])
 
 
+def _fetch(task: "Task", num_envs: int, seed: int) -> "Policy":
+    from policies.aloha.fetch import FetchPolicy
+
+    return FetchPolicy(task, num_envs, seed)
+
+
 _MOTION = ("arm-reach", "arm-track")
 POLICIES: dict[str, PolicyEntry] = {
     "expert": PolicyEntry(
@@ -100,6 +106,11 @@ POLICIES: dict[str, PolicyEntry] = {
             "aloha-pick",
         ),
         make=_script,
+    ),
+    "mobile-aloha-script": PolicyEntry(
+        description="drive, pick, drive, place: the base by its pose, hands by script",
+        tasks=("mobile-aloha-fetch",),
+        make=_fetch,
     ),
     "zero": PolicyEntry(
         description="no torque at all", tasks=None, make=_controller("zero_policy")

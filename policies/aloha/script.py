@@ -84,6 +84,8 @@ class Scene:
 
 Hands = dict[str, list[Waypoint]]
 """By side, in the order of time."""
+Starts = dict[str, tuple[np.ndarray, float]]
+"""By side, where an arm is: its posture (6,) [rad], and how far its hand is open."""
 Script = Callable[[Scene, np.random.Generator], Hands]
 """What it draws, it draws from the generator."""
 
@@ -193,6 +195,10 @@ class Arm:
         return self._data.qfrc_bias[: len(JOINTS)] / self._gains
 
 
+AT_START = (np.array(START), START_OPENING)
+"""Where an arm is when an episode begins."""
+
+
 def _apart(posture: np.ndarray, other: np.ndarray) -> float:
     """The most that a joint has to turn between two postures [rad]."""
     return float(np.abs(posture - other).max())
@@ -279,21 +285,37 @@ class ScriptPolicy:
         scene = Scene(values=dict(zip(names, values, strict=True)))
         return self.commands(self._script(scene, generator))
 
-    def commands(self, hands: Hands) -> np.ndarray:
-        """(steps, 14): from both hands' waypoints, to the later end of the two."""
+    def commands(self, hands: Hands, starts: "Starts | None" = None) -> np.ndarray:
+        """Both arms' commands (steps, 14), to the later end of the two hands.
+
+        Args:
+            hands: their waypoints, time counted from where the commands begin.
+            starts: where arms are then, if not at the episode's start.
+        """
         end = max(waypoints[-1].time for waypoints in hands.values())
         at = np.arange(1, round(end / self.control_dt) + 1) * self.control_dt
-        columns = [self._hand(side, hands.get(side, []), at) for side in SIDES]
+        columns = [
+            self._hand(
+                (starts or {}).get(side, AT_START), hands.get(side, []), at, side
+            )
+            for side in SIDES
+        ]
         return np.clip(np.concatenate(columns, axis=1), self._low[:14], self._high[:14])
 
-    def _hand(self, side: str, waypoints: list[Waypoint], at: np.ndarray) -> np.ndarray:
+    def _hand(
+        self,
+        start: tuple[np.ndarray, float],
+        waypoints: list[Waypoint],
+        at: np.ndarray,
+        side: str,
+    ) -> np.ndarray:
         """(len(at), 7)"""
         arm = self._arms[side]
-        postures = [np.array(START)]
+        postures = [start[0]]
         for waypoint in waypoints:
             postures.append(arm.posture(waypoint, postures[-1]))
         targets = [q + arm.sag(q) for q in postures]
-        openings = [START_OPENING, *(w.opening for w in waypoints)]
+        openings = [start[1], *(w.opening for w in waypoints)]
         rows = np.concatenate([targets, np.array(openings)[:, None]], axis=1)
         times = [0.0, *(w.time for w in waypoints)]
         if len(times) == 1:

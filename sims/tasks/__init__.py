@@ -11,6 +11,7 @@ from sims.tasks.aloha_transfer import AlohaTransferCube
 from sims.tasks.arm_press import ArmPress
 from sims.tasks.arm_reach import ArmReach
 from sims.tasks.arm_track import ArmTrack
+from sims.tasks.mobile_fetch import MobileAlohaFetch
 
 TASKS: dict[str, Callable[[], Any]] = {
     task.name: task
@@ -22,6 +23,7 @@ TASKS: dict[str, Callable[[], Any]] = {
         AlohaPegInsertion,
         AlohaHandover,
         AlohaPick,
+        MobileAlohaFetch,
     )
 }
 TASKS.update({e.name: e.load() for e in entry_points(group="sandbot.tasks")})
