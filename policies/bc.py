@@ -5,9 +5,8 @@ normalised actions; the loss is their mean squared error,
 
     L = mean |f(normalise(o)) - normalise(a)|^2.
 
-With a ``chunk`` it predicts the next actions as well (:mod:`policies.chunks`).
-
-Two networks: a perceptron, for demonstrators that are a function of the observation,
+With a ``chunk`` it predicts the next actions as well (:mod:`policies.chunks`). Two
+networks: a perceptron, for demonstrators that are a function of the observation,
 and an LSTM, which can make up for what the observation lacks (velocities, say) from
 what it saw before. It learns from windows of episodes (:class:`ml.samples.Windows`).
 

@@ -180,7 +180,7 @@ class AlohaPick(AlohaTask):
             [self.touches(engine, f"{side}/gripper", cube) for cube in CUBES]
             for side in SIDES
         ]
-        return np.array(hands).any(axis=0).T
+        return np.asarray(np.array(hands).any(axis=0)).T
 
     def _offsets(self, engine: Engine) -> np.ndarray:
         """(num_envs, objects, bowls, 3): from each bowl's middle to each object [m]."""
@@ -201,4 +201,4 @@ class AlohaPick(AlohaTask):
         inside = self._inside(engine)
         rows = np.arange(engine.num_envs)
         inside[rows, state.target, state.bowl] = False
-        return inside.any(axis=(1, 2))
+        return np.asarray(inside.any(axis=(1, 2)))
