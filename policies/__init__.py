@@ -64,6 +64,13 @@ def _script(task: "Task", num_envs: int, seed: int) -> "Policy":
     return ScriptPolicy(task, num_envs, seed, SCRIPTS[task.name])
 
 
+def _leaders(task: "Task", num_envs: int, seed: int) -> "Policy":
+    from policies.aloha.scripts import SCRIPTS
+    from policies.teleop.leader_follower import LeaderFollower
+
+    return LeaderFollower(task, num_envs, seed, SCRIPTS[task.name])
+
+
 def _fetch(task: "Task", num_envs: int, seed: int) -> "Policy":
     from policies.aloha.fetch import FetchPolicy
 
@@ -106,6 +113,16 @@ POLICIES: dict[str, PolicyEntry] = {
             "aloha-pick",
         ),
         make=_script,
+    ),
+    "leader-arms": PolicyEntry(
+        description="leader arms that an unsteady hand pulls, and the robot follows",
+        tasks=(
+            "aloha-transfer-cube",
+            "aloha-peg-insertion",
+            "aloha-handover",
+            "aloha-pick",
+        ),
+        make=_leaders,
     ),
     "mobile-aloha-script": PolicyEntry(
         description="drive, pick, drive, place: the base by its pose, hands by script",

@@ -158,9 +158,7 @@ class Arm:
 
     def posture(self, waypoint: Waypoint, near: np.ndarray) -> np.ndarray:
         """(6,) [rad] that brings the grip there; preferably near another posture."""
-        R_base = self._base.rotation
-        position = R_base.T @ (waypoint.position - self._base.position)
-        rotation = R_base.T @ waypoint.rotation
+        position, rotation = self.in_base(waypoint.position, waypoint.rotation)
         aim = np.arctan2(position[1], position[0])
         starts = [near] + [np.array([aim, *start]) for start in _STARTS]
         fingers = np.array([START_FINGER, -START_FINGER])
@@ -168,6 +166,25 @@ class Arm:
             position, rotation, [np.concatenate([q, fingers]) for q in starts]
         )
         return min(self._twins(found[: len(JOINTS)]), key=lambda q: _apart(q, near))
+
+    def in_base(self, position: np.ndarray, rotation: np.ndarray) -> Pose:
+        """A pose of the world in the arm's base."""
+        R_base = self._base.rotation
+        return Pose(R_base.T @ (position - self._base.position), R_base.T @ rotation)
+
+    def in_world(self, position: np.ndarray, rotation: np.ndarray) -> Pose:
+        """A pose of the arm's base in the world."""
+        R_base = self._base.rotation
+        return Pose(self._base.position + R_base @ position, R_base @ rotation)
+
+    def grip(self, posture: np.ndarray) -> np.ndarray:
+        """(3,) where the grip is in the world in a posture (6,) [m]."""
+        import mujoco
+
+        self._data.qpos[: len(JOINTS)] = posture
+        mujoco.mj_kinematics(self._model, self._data)
+        site = self._data.site(GRIP)
+        return self.in_world(site.xpos, site.xmat.reshape(3, 3)).position
 
     def _twins(self, posture: np.ndarray) -> list[np.ndarray]:
         """The posture, and those with the wrist flipped that bring the hand there, too.

@@ -1,0 +1,1 @@
+"""Teleoperation: a person's hands, or a scripted stand-in for them, move the robot."""
