@@ -9,6 +9,18 @@ from sims import TASKS, make_env
 from sims.env import Env
 
 STEPS = 80
+ARM = [name for name in TASKS if name.startswith("arm-")]
+"""Quick enough for hundreds of environments."""
+
+
+def act(env: Env, obs: dict[str, np.ndarray]) -> np.ndarray:
+    """A law of elementwise operations, in whatever the task's actions are: torques of
+    the arm, else joint targets that keep still what is sensed, and a base at rest."""
+    if env.task.robot == "arm":
+        return torque(obs["state"])
+    sensed = dict(zip(env.obs_spec["state"].names, obs["state"].T, strict=True))
+    still = np.zeros(env.num_envs)
+    return np.stack([sensed.get(name, still) for name in env.action_spec.names], 1)
 
 
 def torque(obs: np.ndarray) -> np.ndarray:
@@ -18,13 +30,18 @@ def torque(obs: np.ndarray) -> np.ndarray:
     )
 
 
-def trace(env: Env, rows: slice, ids: np.ndarray) -> np.ndarray:
-    """(STEPS, n, ...) observations and rewards of a closed loop, resets included."""
+def all_groups(obs: dict[str, np.ndarray]) -> np.ndarray:
+    """(num_envs, n) a copy of all that is observed."""
+    return np.concatenate(list(obs.values()), axis=1)
+
+
+def trace(env: Env, rows: slice, ids: np.ndarray, steps: int = STEPS) -> np.ndarray:
+    """(steps, n, ...) observations and rewards of a closed loop, resets included."""
     obs = env.reset(seed=5, ids=ids)
     out = []
-    for _ in range(STEPS):
-        obs, reward, *_ = env.step(torque(obs["state"]))
-        out.append(np.concatenate([obs["state"], reward[:, None]], axis=1)[rows])
+    for _ in range(steps):
+        obs, reward, *_ = env.step(act(env, obs))
+        out.append(np.concatenate([*obs.values(), reward[:, None]], axis=1)[rows])
     env.close()
     return np.array(out)
 
@@ -34,21 +51,16 @@ def trace(env: Env, rows: slice, ids: np.ndarray) -> np.ndarray:
 def test_bits_do_not_depend_on_environments_or_threads(
     task: str, randomize: str
 ) -> None:
-    many = trace(
-        make_env(task, num_envs=512, randomize=randomize, threads=2),
-        slice(0, 512),
-        np.arange(512),
-    )
-    one_thread = trace(
-        make_env(task, num_envs=512, randomize=randomize, threads=1),
-        slice(0, 512),
-        np.arange(512),
-    )
-    np.testing.assert_array_equal(many, one_thread)
-    for i in (0, 17, 511):
-        alone = trace(
-            make_env(task, num_envs=1, randomize=randomize), slice(0, 1), np.array([i])
-        )
+    count, steps = (512, STEPS) if task in ARM else (9, 25)
+
+    def run(num_envs: int, ids: np.ndarray, threads: int = 0) -> np.ndarray:
+        env = make_env(task, num_envs=num_envs, randomize=randomize, threads=threads)
+        return trace(env, slice(0, num_envs), ids, steps)
+
+    many = run(count, np.arange(count), 2)
+    np.testing.assert_array_equal(many, run(count, np.arange(count), 1))
+    for i in (0, count // 2, count - 1):
+        alone = run(1, np.array([i]))
         np.testing.assert_array_equal(alone[:, 0], many[:, i])
 
 
@@ -82,21 +94,22 @@ def test_both_engines_meet_the_same_world(engine: str) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_autoreset_starts_the_next_episode_in_the_same_step(task: str) -> None:
     env = make_env(task, num_envs=4, autoreset=True)
-    first = env.reset()["state"].copy()
-    zero = np.zeros((4, 2))
+    obs = env.reset()
+    first, still = all_groups(obs), act(env, obs)
     for _ in range(env.max_steps - 1):
-        _, _, _, truncated, info = env.step(zero)
+        _, _, _, truncated, info = env.step(still)
         assert not truncated.any()
         assert "final_obs" not in info
-    obs, _, terminated, truncated, info = env.step(zero)
+    obs, _, terminated, truncated, info = env.step(still)
     assert truncated.all()
     assert not terminated.any()
     assert (env.state.steps == 0).all()
-    assert not np.array_equal(obs["state"], info["final_obs"]["state"])
-    assert not np.array_equal(obs["state"], first), "the next episode is another one"
+    obs, last = all_groups(obs), all_groups(info["final_obs"])
+    assert not np.array_equal(obs, last)
+    assert not np.array_equal(obs, first), "the next episode is another one"
     ids = np.arange(4)
-    np.testing.assert_array_equal(env.reset(ids=ids)["state"], first)
-    np.testing.assert_array_equal(env.reset()["state"], obs["state"])
+    np.testing.assert_array_equal(all_groups(env.reset(ids=ids)), first)
+    np.testing.assert_array_equal(all_groups(env.reset()), obs)
 
 
 def test_staggered_resets_leave_the_others_alone() -> None:
@@ -121,20 +134,21 @@ def test_staggered_resets_leave_the_others_alone() -> None:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("engine", ["mujoco", "bullet"])
 def test_save_and_load_continue_with_the_same_bits(task: str, engine: str) -> None:
+    before, after = (70, 60) if task in ARM else (15, 15)
     env = make_env(task, engine=engine, num_envs=3, randomize="train")
     obs = env.reset()
-    for _ in range(70):
-        obs = env.step(torque(obs["state"]))[0]
-    saved, start = env.save(), obs["state"].copy()
+    for _ in range(before):
+        obs = env.step(act(env, obs))[0]
+    saved, start = env.save(), all_groups(obs)
     paths = []
     for _ in range(2):
         path = []
-        for _ in range(60):
-            obs, reward, *_ = env.step(torque(obs["state"]))
-            path.append((obs["state"], reward))
+        for _ in range(after):
+            obs, reward, *_ = env.step(act(env, obs))
+            path.append((all_groups(obs), reward))
         paths.append(path)
         obs = env.load(saved)
-        np.testing.assert_array_equal(obs["state"], start)
+        np.testing.assert_array_equal(all_groups(obs), start)
     for (a, ra), (b, rb) in zip(*paths, strict=True):
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(ra, rb)

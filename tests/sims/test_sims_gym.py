@@ -11,6 +11,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from assets import UsageError
+from sims import TASKS
 from sims.gym_env import SandbotEnv, register_envs
 
 register_envs()
@@ -23,7 +24,8 @@ def make_vector(gym_id: str, num_envs: int) -> Any:
 
 
 def test_every_task_is_registered() -> None:
-    assert IDS == ["sandbot/ArmPress-v0", "sandbot/ArmReach-v0", "sandbot/ArmTrack-v0"]
+    assert sorted(make().gym_id for make in TASKS.values()) == IDS
+    assert {"sandbot/ArmReach-v0", "sandbot/AlohaTransferCube-v0"} <= set(IDS)
 
 
 @pytest.mark.parametrize("gym_id", IDS)
@@ -42,7 +44,9 @@ def test_stable_baselines3_runs(gym_id: str, algorithm: Any) -> None:
     settings: dict[str, Any] = {}
     if algorithm is PPO:
         settings = {"n_steps": 128, "batch_size": 64}
-    agent = algorithm("MlpPolicy", gym.make(gym_id), device="cpu", seed=0, **settings)
+    env = gym.make(gym_id)
+    kind = "MlpPolicy" if gym_id.startswith("sandbot/Arm") else "MultiInputPolicy"
+    agent = algorithm(kind, env, device="cpu", seed=0, **settings)
     agent.learn(160)
     action, _ = agent.predict(agent.observation_space.sample())
     assert agent.action_space.contains(action)
@@ -54,14 +58,24 @@ def test_a_batch_is_many_singles(gym_id: str) -> None:
     one, batch = gym.make(gym_id), make_vector(gym_id, 3)
     obs, _ = one.reset(seed=9)
     rows, _ = batch.reset(seed=9)
-    np.testing.assert_array_equal(rows[0], obs)
+    assert_row(rows, obs)
+    one.action_space.seed(0)
     for _ in range(30):
-        action = np.array([4.0, 1.0], np.float32)
+        action = one.action_space.sample()
         obs, reward, *_ = one.step(action)
         rows, rewards, *_ = batch.step(np.tile(action, (3, 1)))
-        np.testing.assert_array_equal(rows[0], obs)
+        assert_row(rows, obs)
         assert rewards[0] == reward
     batch.close()
+
+
+def assert_row(rows: Any, obs: Any) -> None:
+    """Row 0 of a batch of observations is that one, group by group."""
+    if not isinstance(obs, dict):
+        rows, obs = {"state": rows}, {"state": obs}
+    assert set(rows) == set(obs)
+    for group, values in obs.items():
+        np.testing.assert_array_equal(rows[group][0], values)
 
 
 def test_a_batch_hands_over_the_last_observation() -> None:
