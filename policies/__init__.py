@@ -64,6 +64,13 @@ def _script(task: "Task", num_envs: int, seed: int) -> "Policy":
     return ScriptPolicy(task, num_envs, seed, SCRIPTS[task.name])
 
 
+def _two_ways(task: "Task", num_envs: int, seed: int) -> "Policy":
+    from policies.aloha.script import ScriptPolicy
+    from policies.aloha.scripts import TWO_WAYS
+
+    return ScriptPolicy(task, num_envs, seed, TWO_WAYS[task.name])
+
+
 def _leaders(task: "Task", num_envs: int, seed: int) -> "Policy":
     from policies.aloha.scripts import SCRIPTS
     from policies.teleop.leader_follower import LeaderFollower
@@ -113,6 +120,11 @@ POLICIES: dict[str, PolicyEntry] = {
             "aloha-pick",
         ),
         make=_script,
+    ),
+    "aloha-script-two-ways": PolicyEntry(
+        description="the same by one of two strategies: demonstrations with two modes",
+        tasks=("aloha-transfer-cube",),
+        make=_two_ways,
     ),
     "leader-arms": PolicyEntry(
         description="leader arms that an unsteady hand pulls, and the robot follows",

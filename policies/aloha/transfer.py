@@ -11,13 +11,31 @@ from policies.aloha.script import Hands, Scene, Waypoint, turned
 
 MEET = np.array([0.0, 0.5, 0.25])
 """Where the cube is handed over [m]."""
+WAYS = {"front": -0.12, "back": 0.12}
+"""The two ways of :func:`transfer_two_ways`: how far from there along y [m]."""
 
 
-def transfer(scene: Scene, rng: np.random.Generator) -> Hands:
-    """Waypoints of both hands."""
+def transfer_two_ways(scene: Scene, rng: np.random.Generator) -> Hands:
+    """Either in front of the arms or behind them, drawn; never between.
+
+    The left hand goes to one place or the other from the first step on, and the mean of
+    both is neither: what a policy with one mode makes of such data.
+    """
+    way = WAYS[("front", "back")[int(rng.integers(2))]]
+    return transfer(scene, rng, along_y=way)
+
+
+def transfer(scene: Scene, rng: np.random.Generator, along_y: float = 0.0) -> Hands:
+    """Waypoints of both hands.
+
+    Args:
+        scene: what is seen at the start.
+        rng: for timing, heights and the place of the handing over.
+        along_y: how far from :data:`MEET` it is [m].
+    """
     cube = scene.pose("cube").position * [1, 1, 0] + np.array([0, 0, 0.02])
     pace = rng.uniform(0.9, 1.15)
-    meet = MEET + rng.uniform(-0.02, 0.02, 3)
+    meet = MEET + rng.uniform(-0.02, 0.02, 3) + np.array([0.0, along_y, 0.0])
     above = rng.uniform(0.08, 0.12)
     down = turned(yaw=np.pi, pitch=np.radians(rng.uniform(55, 65)))
     level = turned(roll=np.pi / 2)

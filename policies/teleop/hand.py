@@ -59,7 +59,7 @@ class Hand:
 
         end = waypoints[-1].time if waypoints else control_dt
         at = np.arange(1, round(end / control_dt) + 1) * control_dt
-        times = np.array([0.0, *(w.time for w in waypoints)] or [0.0])
+        times = np.array([0.0, *(w.time for w in waypoints)])
         places = np.array([start[0], *(w.position for w in waypoints)])
         turns = np.array([start[1], *(w.rotation for w in waypoints)])
         openings = np.array([START_OPENING, *(w.opening for w in waypoints)])

@@ -1,10 +1,10 @@
 """Leader arms: passive copies of the robot's arms, which a hand moves.
 
 As in ALOHA (Zhao et al. 2023, arXiv:2304.13705, section III) the followers' targets are
-the leaders' joint angles. A leader has no motors; its weight is balanced, and its joints
-have the friction of their gears (damping). A hand holds it by the grip, compliantly: a
-spring and a damper, six-dimensional, between where the hand wants to be and where the
-grip is, so that the leader's inertia and limits are felt in what is recorded.
+the leaders' joint angles. A leader has no motors; its weight is balanced, and its
+joints have the friction of their gears (damping). A hand holds it by the grip,
+compliantly: a spring and a damper, six-dimensional, between where the hand wants to be
+and where the grip is, so that the leader's inertia and limits are felt in what is recorded.
 """
 
 from functools import cache

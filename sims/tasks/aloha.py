@@ -29,6 +29,7 @@ from sims.randomization import (
     Randomization,
     friction,
     joint_damping,
+    link_mass,
     position_gain,
 )
 from sims.task import Marker, TaskDefaults, TaskState
@@ -55,10 +56,16 @@ CLOSED, OPEN = 0.01844, 0.058
 HELD = 0.5
 """How long the last condition has to hold [s]."""
 
+_LINKS = tuple(
+    f"{side}/{link}"
+    for side in SIDES
+    for link in ("upper_arm", "upper_forearm", "lower_forearm", "gripper")
+)
 _ARM_JOINTS = tuple(f"{side}/{joint}" for side in SIDES for joint in JOINTS)
 
 TRAIN = Randomization(
     fields=(
+        link_mass(0.8, 1.2, *_LINKS),
         friction(0.7, 1.3),
         joint_damping(0.5, 1.5, *_ARM_JOINTS),
         position_gain(0.9, 1.1, *_ARM_JOINTS),
@@ -73,6 +80,7 @@ of two that touch the rougher one counts."""
 
 GAP = Randomization(
     fields=(
+        link_mass(1.21, 1.4, *_LINKS),
         friction(0.4, 0.6),
         joint_damping(2.0, 3.0, *_ARM_JOINTS),
         position_gain(0.8, 0.88, *_ARM_JOINTS),

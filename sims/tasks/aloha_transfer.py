@@ -6,12 +6,28 @@ cube is off the table; the right hand may still hold it. Strictly solved is only
 held by the left hand alone for half a second.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from sims.arrays import Mask
+from sims.arrays import Array, Mask, assign
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.tasks.aloha import AlohaState, AlohaTask, upright
+
+
+MIDDLE = 0.5
+"""Between the front and the back of the table: y of the arms' feet [m]."""
+
+
+@dataclass
+class TransferState(AlohaState):
+    """Memory of AlohaTransferCube."""
+
+    front: Array
+    """(num_envs,) bool: whether the left hand took the cube at the front ..."""
+    back: Array
+    """... or at the back."""
 
 
 class AlohaTransferCube(AlohaTask):
@@ -25,6 +41,32 @@ class AlohaTransferCube(AlohaTask):
     max_steps = 400
     objects = ("cube",)
     stages = ("touched", "lifted", "both_hold", "left_alone")
+
+    def new_state(self, num_envs: int) -> TransferState:
+        return TransferState(
+            **self.memory(num_envs),
+            front=np.zeros(num_envs, bool),
+            back=np.zeros(num_envs, bool),
+        )
+
+    def reset(
+        self, engine: Engine, state: TransferState, where: Mask, draws: Draws
+    ) -> None:
+        super().reset(engine, state, where, draws)
+        assign(state.front, False, where)
+        assign(state.back, False, where)
+
+    def advance(self, engine: Engine, state: TransferState, action: Array) -> None:
+        super().advance(engine, state, action)
+        new = state.now[:, 2] & ~(state.front | state.back)
+        front = engine.pose("cube")[0][:, 1] < MIDDLE
+        state.front |= new & front
+        state.back |= new & ~front
+
+    def outcomes(self, engine: Engine, state: TransferState) -> dict[str, Mask]:
+        """And where the cube was handed over, which tells strategies apart."""
+        ways = {"way_front": state.front, "way_back": state.back}
+        return super().outcomes(engine, state) | ways
 
     def place(self, draws: Draws) -> np.ndarray:
         x = draws.uniform("cube_x", 0.0, 0.2)

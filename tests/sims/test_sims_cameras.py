@@ -10,7 +10,7 @@ import pytest
 
 from assets import SandbotError, UsageError
 from ml.spec import ArraySpec
-from sims import TASKS, make_env
+from sims import TASKS, make_env, make_task
 from sims.cameras import CameraRig, find_cameras, group_name
 from sims.observation import PRESETS
 from sims.randomization import Randomization
@@ -94,14 +94,11 @@ def test_images_without_opengl_are_one_clear_error(
 
 
 @pytest.mark.parametrize("engine", ["mujoco", "bullet"])
-@pytest.mark.parametrize("task", ["arm-press", "aloha-transfer-cube"])
+@pytest.mark.parametrize("task", ["arm-press", "aloha-handover", "mobile-aloha-fetch"])
 def test_pictures_are_those_of_the_engines_snapshots(task: str, engine: str) -> None:
     """Against a renderer of the whole snapshot, varied physics included."""
-    camera = {"arm-press": "side"}.get(task, "left/wrist")
-    fields = make_env(task, randomize="train")
-    randomize = Randomization(
-        fields=fields.task.randomizations["train"].fields,
-    )
+    camera = {"arm-press": "side", "aloha-handover": "top"}.get(task, "left/wrist")
+    randomize = Randomization(fields=make_task(task).randomizations["train"].fields)
     env = watch(task, engine=engine, num_envs=3, randomize=randomize, cameras=(camera,))
     env.reset(seed=3)
     for _ in range(10):

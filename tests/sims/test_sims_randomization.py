@@ -154,14 +154,15 @@ def test_a_heavier_arm_falls_the_same_but_needs_more_torque() -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_profiles_of_each_task(name: str) -> None:
-    """train has the guide's ranges; gap avoids train's in at least three terms."""
+    """The arm's train has the guide's ranges; gap avoids train's in three terms."""
     task = make_task(name)
     train, gap = task.randomizations["train"], task.randomizations["gap"]
     terms = {t.name: t for t in train.fields}
     assert (terms["link_mass"].low, terms["link_mass"].high) == (0.8, 1.2)
-    assert (terms["friction"].low, terms["friction"].high) == (0.5, 1.5)
-    assert train.observation_noise == 0.01
-    assert train.action_delay == (0, 3)
+    if name.startswith("arm"):  # a centimetre of noise would hide what hands take
+        assert (terms["friction"].low, terms["friction"].high) == (0.5, 1.5)
+        assert train.observation_noise == 0.01
+        assert train.action_delay == (0, 3)
     apart = [
         t.name
         for t in gap.fields
@@ -178,9 +179,11 @@ def test_profiles_run(name: str, profile: str) -> None:
     env = make_env(name, num_envs=16, randomize=profile)
     obs = env.reset()
     for _ in range(60):
-        obs, *_ = env.step(np.zeros((16, 2)))
+        obs, *_ = env.step(np.zeros((16, env.action_spec.size)))
     assert np.isfinite(obs["state"]).all()
-    assert len(np.unique(env.engine.get_field("body_mass")[:, 2])) == 16
+    terms = {t.name: t for t in env.task.randomizations[profile].fields}
+    link = env.engine.model.body(terms["link_mass"].elements[0]).id
+    assert len(np.unique(env.engine.get_field("body_mass")[:, link])) == 16
 
 
 def spec() -> ArraySpec:
