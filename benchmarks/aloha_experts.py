@@ -33,21 +33,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="success of ALOHA's experts")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--episodes", type=int, default=500)
+    parser.add_argument("--bullet", type=int, default=200, help="in that engine")
     parser.add_argument("--varied", type=int, default=200, help="under train and gap")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     table = _kept(options.tasks)
     for task in options.tasks:
         for policy in ("expert", *([TWO_WAYS[1]] if task == TWO_WAYS[0] else [])):
-            engines = ["mujoco", "bullet"] if policy == "expert" else ["mujoco"]
-            for count, profiles in (
-                (options.episodes, ["none"]),
-                (options.varied, ["train", "gap"]),
+            for engine, count, profiles in (
+                ("mujoco", options.episodes, ["none"]),
+                ("mujoco", options.varied, ["train", "gap"]),
+                ("bullet", options.bullet, ["none"]),
             ):
+                if engine == "bullet" and policy != "expert":
+                    continue
                 results = evaluate(
                     task,
                     [policy],
-                    engines=engines if profiles == ["none"] else ["mujoco"],
+                    engines=[engine],
                     randomize=profiles,
                     episodes=count,
                     seed=options.seed,

@@ -4,7 +4,8 @@ As in ALOHA (Zhao et al. 2023, arXiv:2304.13705, section III) the followers' tar
 the leaders' joint angles. A leader has no motors; its weight is balanced, and its
 joints have the friction of their gears (damping). A hand holds it by the grip,
 compliantly: a spring and a damper, six-dimensional, between where the hand wants to be
-and where the grip is, so that the leader's inertia and limits are felt in what is recorded.
+and where the grip is, so that the leader's inertia and limits are felt in what is
+recorded.
 """
 
 from functools import cache

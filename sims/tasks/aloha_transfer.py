@@ -15,7 +15,6 @@ from sims.draws import Draws
 from sims.engine import Engine
 from sims.tasks.aloha import AlohaState, AlohaTask, upright
 
-
 MIDDLE = 0.5
 """Between the front and the back of the table: y of the arms' feet [m]."""
 
