@@ -1,8 +1,8 @@
 """Off-screen pictures of any engine's snapshot, task markers drawn in.
 
-What a picture costs where no GPU draws it is decided by shadows (five sixths of a
-frame), reflections and smooth edges (``quality="high"``), and hardly by its size;
-``"fast"`` leaves them out. Figures: ``python -m benchmarks.cameras``.
+What a picture costs where no GPU draws it is decided by shadows, then by smooth edges
+(``quality="high"``), more than by its size; ``"fast"`` leaves them out, and reflections
+too. Figures: ``python -m benchmarks.cameras``.
 """
 
 import copy
