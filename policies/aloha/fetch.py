@@ -20,7 +20,6 @@ from policies.aloha.script import (
     straight,
     turned,
 )
-from sims.draws import Draws
 
 if TYPE_CHECKING:
     from sims.arrays import Array, Obs
@@ -78,21 +77,14 @@ class FetchPolicy(ScriptPolicy):
     def __init__(self, task: "Task", num_envs: int, seed: int) -> None:
         """Prepare; the arguments are :class:`ScriptPolicy`'s."""
         super().__init__(task, num_envs, seed, _nothing)
-        names = self.obs_spec["environment_state"].names
-        self._names = names
-        self._trips: list[Trip] = []
+        self._trips = [Trip(rng=np.random.default_rng(0))] * num_envs
 
     def act(self, obs: "Obs") -> "Array":
         """Joint targets, openings, and the base's two velocities, (num_envs, 16)."""
-        if not self._trips:
-            self._trips = [Trip(rng=np.random.default_rng(0))] * self.num_envs
         base = np.asarray(obs["state"], float)[:, -3:]
-        values = np.asarray(obs["environment_state"], float)
         action = np.empty((self.num_envs, 16))
         for i in range(self.num_envs):
-            scene = Scene(
-                values=dict(zip(self._names, values[i].tolist(), strict=True))
-            )
+            scene = self.scene(obs, i)
             if self._fresh[i]:
                 self._episode[i] += 1
                 self._trips[i] = self._begin(i, scene)
@@ -102,9 +94,7 @@ class FetchPolicy(ScriptPolicy):
 
     def _begin(self, index: int, scene: Scene) -> Trip:
         """Choose the hand, and lay out the legs."""
-        chosen = slice(index, index + 1)
-        draws = Draws(self._seed, self.ids[chosen], self._episode[chosen])
-        rng = np.random.default_rng(int(draws.bits("script")[0]))
+        rng = self.generator("script", index)
         values = scene.values
         side = "left" if values["cube_y"] > 0 else "right"
         near, far = AHEAD + rng.uniform(-0.02, 0.02, 2)

@@ -293,14 +293,20 @@ class ScriptPolicy:
 
     def plan(self, obs: "Obs", index: int) -> np.ndarray:
         """(steps, 14): the commands of the episode that begins in an environment."""
+        scene, rng = self.scene(obs, index), self.generator("script", index)
+        return self.commands(self._script(scene, rng))
+
+    def scene(self, obs: "Obs", index: int) -> Scene:
+        """What is seen of one environment."""
         names = self.obs_spec["environment_state"].names
         values = np.asarray(obs["environment_state"][index], float).tolist()
-        draws = Draws(
-            self._seed, self.ids[index : index + 1], self._episode[index : index + 1]
-        )
-        generator = np.random.default_rng(int(draws.bits("script")[0]))
-        scene = Scene(values=dict(zip(names, values, strict=True)))
-        return self.commands(self._script(scene, generator))
+        return Scene(values=dict(zip(names, values, strict=True)))
+
+    def generator(self, what: str, index: int) -> np.random.Generator:
+        """For what is drawn in an environment's present episode."""
+        chosen = slice(index, index + 1)
+        draws = Draws(self._seed, self.ids[chosen], self._episode[chosen])
+        return np.random.default_rng(int(draws.bits(what)[0]))
 
     def commands(self, hands: Hands, starts: "Starts | None" = None) -> np.ndarray:
         """Both arms' commands (steps, 14), to the later end of the two hands.

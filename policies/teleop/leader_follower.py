@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from policies.aloha.script import Hands, Scene, Script, ScriptPolicy
+from policies.aloha.script import Hands, Script, ScriptPolicy
 from policies.teleop.hand import Hand, HandNoise
 from policies.teleop.leader import LeaderArm
-from sims.draws import Draws
 from sims.tasks.aloha import JOINTS, SIDES
 
 if TYPE_CHECKING:
@@ -63,13 +62,8 @@ class LeaderFollower(ScriptPolicy):
 
     def _begin(self, obs: "Obs", index: int) -> None:
         """Take the leaders of an environment in hand."""
-        names = self.obs_spec["environment_state"].names
-        values = np.asarray(obs["environment_state"][index], float).tolist()
-        chosen = slice(index, index + 1)
-        draws = Draws(self._seed, self.ids[chosen], self._episode[chosen])
-        rng = np.random.default_rng(int(draws.bits("hand")[0]))
-        scene = Scene(values=dict(zip(names, values, strict=True)))
-        hands: Hands = self._script(scene, rng)
+        rng = self.generator("hand", index)
+        hands: Hands = self._script(self.scene(obs, index), rng)
         self.leaders[index] = {side: LeaderArm() for side in SIDES}
         self._hands[index] = {
             side: Hand(
