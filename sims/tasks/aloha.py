@@ -122,6 +122,8 @@ class AlohaTask(TaskDefaults):
     """Names of the conditions, from the easiest to the last, which solves the task."""
     variation = Randomization()
     """What varies in every episode, under each profile."""
+    published = False
+    """Whether gym-aloha has the task, and a criterion of its own."""
 
     @cached_property
     def model(self) -> "mujoco.MjModel":
@@ -272,8 +274,8 @@ class AlohaTask(TaskDefaults):
         raise NotImplementedError
 
     def benchmark(self, engine: Engine, state: AlohaState) -> Mask:
-        """Whether gym-aloha's criterion holds now; else, the last stage."""
-        return state.now[:, -1]
+        """Whether gym-aloha's criterion holds now; False where it has none."""
+        return np.zeros(engine.num_envs, bool)
 
     def observe(self, engine: Engine, state: AlohaState) -> Obs:
         """Both groups."""
@@ -307,9 +309,10 @@ class AlohaTask(TaskDefaults):
         return self.success(engine, state)
 
     def outcomes(self, engine: Engine, state: AlohaState) -> dict[str, Mask]:
-        """gym-aloha's success, and the stages reached."""
+        """gym-aloha's success, where it has the task, and the stages reached."""
+        found = {"benchmark_success": state.benchmark} if self.published else {}
         stages = {name: state.reached[:, i] for i, name in enumerate(self.stages)}
-        return {"benchmark_success": state.benchmark, **stages}
+        return found | stages
 
     def metrics(self, engine: Engine, state: AlohaState) -> dict[str, Array]:
         """The stage that the episode is in."""

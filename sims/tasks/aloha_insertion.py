@@ -31,6 +31,7 @@ class AlohaPegInsertion(AlohaTask):
     scene = "insertion"
     expert = "aloha-script"
     max_steps = 400
+    published = True
     objects = ("peg", "socket")
     stages = ("touched_both", "lifted_both", "met", "inserted")
 

@@ -38,6 +38,7 @@ class AlohaTransferCube(AlohaTask):
     scene = "transfer"
     expert = "aloha-script"
     max_steps = 400
+    published = True
     objects = ("cube",)
     stages = ("touched", "lifted", "both_hold", "left_alone")
 
