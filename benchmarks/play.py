@@ -48,7 +48,9 @@ def main() -> None:
 
 def _once(task: str, picture: Path | None) -> float:
     """Seconds from the command to the first motion."""
-    with tempfile.TemporaryDirectory() as folder, Browser(Path(folder)) as browser:
+    # the browser's children may still write when it has ended
+    room = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with room as folder, Browser(Path(folder)) as browser:
         began = time.perf_counter()
         process = subprocess.Popen(
             [Path(sys.executable).parent / "sandbot", "play", task, "--viewer", "web"],
