@@ -6,6 +6,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+GYM_ALOHA := $(VENV)/gym-aloha
 DEMO := out/demo
 JOBS ?= 2
 PYTHON ?= $(shell for p in python3.11 python3; do \
@@ -39,7 +40,14 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-test: lint
+# Its scenes are what ours are compared with. Only unpacked: it wants an old MuJoCo.
+$(GYM_ALOHA)/.unpacked: $(STAMP)
+	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps \
+	  --no-binary :none: --dest $(GYM_ALOHA) gym-aloha==0.1.5
+	@$(BIN)/python -m zipfile -e $(GYM_ALOHA)/gym_aloha-*.whl $(GYM_ALOHA)
+	@touch $@
+
+test: lint $(GYM_ALOHA)/.unpacked
 	$(BIN)/pytest -n $(JOBS) -q
 
 clean:
