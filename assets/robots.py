@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.errors import SandbotError, unknown
+from assets.errors import SandbotError, UsageError, unknown
 
 if TYPE_CHECKING:
     import mujoco
@@ -126,6 +126,27 @@ def load_spec(robot: str, scene: str | None = None) -> "mujoco.MjSpec":
 def load_model(robot: str, scene: str | None = None) -> "mujoco.MjModel":
     """Compile :func:`load_spec`'s scene; the *nominal* model of the controllers."""
     return load_spec(robot, scene).compile()
+
+
+def load_file(path: str | Path) -> "mujoco.MjModel":
+    """Compile an MJCF file of anyone's, with the Jacobian that the solver needs.
+
+    Raises:
+        UsageError: there is no such file.
+        SandbotError: MuJoCo cannot read or compile it.
+    """
+    import mujoco
+
+    if not Path(path).is_file():
+        raise UsageError(f"there is no file {str(path)!r}; give that of an MJCF scene")
+    try:
+        spec = mujoco.MjSpec.from_file(str(path))
+        size = spec.compile().nv
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise SandbotError(f"{path} is no MJCF that MuJoCo reads: {reason}") from error
+    _choose_jacobian(spec, size)
+    return spec.compile()
 
 
 def _choose_jacobian(spec: "mujoco.MjSpec", size: int) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from assets.errors import SandbotError
+from assets.errors import SandbotError, UsageError
 from sandbot.options import (
     Integer,
     MaybeInteger,
@@ -26,9 +27,11 @@ class Options(OneWorld, TaskOrEnv, Networked):
     a page), and a video or "none" lasts two episodes.
     """
 
+    mjcf: MaybePath = None
+    """An MJCF file in place of a task: its actuators are driven, without an aim."""
     policy: MaybeName = None
     """A name, or the folder of a checkpoint; by default the task's expert, or random
-    where it has none."""
+    where it has none, and zero for an MJCF file."""
     num_envs: Integer = 1
     """Environments side by side; the viewer chooses which one it shows."""
     viewer: Name = "auto"
@@ -44,6 +47,25 @@ class Options(OneWorld, TaskOrEnv, Networked):
     speed: Number = 1.0
     """Relative to real time, a power of two from 1/32 to 8."""
 
+    def find_task(self) -> Any:
+        """The task that was asked for, fresh.
+
+        Raises:
+            UsageError: none, two, or an unknown one.
+            SandbotError: the MJCF file cannot be read.
+        """
+        if not self.mjcf:
+            return super().find_task()
+        if self.task or self.env:
+            raise UsageError("give a task, --env or --mjcf; two of them were given")
+        if self.steps is None and (self.out or self.viewer in ("video", "none")):
+            raise UsageError(
+                "an MJCF file's episode has no end: give --steps, such as --steps 500"
+            )
+        from sims.mjcf_task import MjcfTask
+
+        return MjcfTask(self.mjcf)
+
 
 def run(arguments: Sequence[str]) -> int:
     """Parse, play, and say what was played."""
@@ -56,7 +78,8 @@ def run(arguments: Sequence[str]) -> int:
     from sims.viewers import check_viewer, play
 
     check_viewer(options.viewer)
-    name = options.policy or ("expert" if task.expert else "random")
+    usual = "zero" if options.mjcf else "random"
+    name = options.policy or ("expert" if task.expert else usual)
     env = make_env(
         task,
         engine=options.engine,
