@@ -349,7 +349,8 @@ def render_snapshots(
     with Renderer(engine.model, width, height) as renderer:
         pictures: dict[str, list[Array]] = {camera: [] for camera in cameras}
         for env in ids:
-            data = engine.snapshot(int(env))[1]
+            model, data = engine.snapshot(int(env))
+            renderer.follow(model)
             for camera in cameras:
                 pictures[camera].append(renderer.render(data, camera))
     return {camera: np.stack(rows) for camera, rows in pictures.items()}

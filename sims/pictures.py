@@ -91,7 +91,9 @@ class _ScenePictures:
     def render(
         self, env: int, camera: str | None = None, markers: "Iterable[Marker]" = ()
     ) -> np.ndarray:
-        return self._renderer.render(self._engine.snapshot(env)[1], camera, markers)
+        model, data = self._engine.snapshot(env)
+        self._renderer.follow(model)
+        return self._renderer.render(data, camera, markers)
 
 
 class _OwnPictures:

@@ -187,6 +187,10 @@ class Renderer:
             self._plain.model = self.model
         return self._plain
 
+    def follow(self, model: "mujoco.MjModel") -> None:
+        """Take over what a snapshot's model may have of its own: sizes of shapes."""
+        self.model.geom_size[:] = model.geom_size
+
     def upload_texture(self, texture: int) -> None:
         """Show what :attr:`model` holds of a texture now, given its id."""
         import mujoco

@@ -44,7 +44,8 @@ class Stage:
 
         Returns:
             Whether the stage's model changed too: the place of a body within the body
-            that bears it. Viewers that copied the model have to be told.
+            that bears it, or the size of a shape. Viewers that copied the model have
+            to be told.
         """
         import mujoco
 
@@ -61,6 +62,9 @@ class Stage:
             if not np.array_equal(mine[self._rest], theirs[self._rest]):
                 mine[self._rest] = theirs[self._rest]
                 changed = True
+        if not np.array_equal(self.model.geom_size, model.geom_size):
+            self.model.geom_size[:] = model.geom_size
+            changed = True
         mujoco.mj_forward(self.model, own)
         return changed
 
