@@ -64,6 +64,15 @@ def handover(scene: Scene, rng: np.random.Generator) -> Hands:
     hold = reach.moved(0.4, opening=0.0)
     keep = hold.moved(away.time - hold.time + 0.8)
     return {
-        giver: [over, at, shut, lift, *straight(lift, there), wait, let_go, away],
+        giver: [
+            over,
+            *straight(over, at),
+            shut,
+            lift,
+            *straight(lift, there),
+            wait,
+            let_go,
+            away,
+        ],
         taker: [ready, *straight(ready, reach), hold, keep],
     }

@@ -25,7 +25,7 @@ def insertion(scene: Scene, rng: np.random.Generator) -> Hands:
     mouth = MEET + rng.uniform(-0.02, 0.02, 3)
     above = rng.uniform(0.07, 0.1)
     gap = rng.uniform(0.03, 0.05)
-    deep = 0.021
+    deep = 0.032
     parts = {"left": ("socket", 0.0, -HALF), "right": ("peg", np.pi, HALF + gap)}
     hands: Hands = {}
     for side, (part, yaw, along) in parts.items():
@@ -42,7 +42,14 @@ def insertion(scene: Scene, rng: np.random.Generator) -> Hands:
         held = np.array([along, 0, GRIP[part] - LYING[part]])
         meet = lift.moved(1.2 * pace, tuple(mouth + held - lift.position))
         wait = meet.moved(0.3)
-        hands[side] = [over, at, shut, lift, *straight(lift, meet), wait]
+        hands[side] = [
+            over,
+            *straight(over, at),
+            shut,
+            lift,
+            *straight(lift, meet),
+            wait,
+        ]
     begin = hands["right"][-1]
     pushed = begin.moved(pace, (-gap - deep, 0, 0))
     hands["right"] += [*straight(begin, pushed), pushed.moved(1.0)]
