@@ -1,0 +1,1 @@
+"""Diffusion, flow matching and adversarial learning, of anything batched."""
