@@ -4,37 +4,25 @@ The other side is the XML of gym-aloha 0.1.5 itself, which ``make test`` unpacks
 the virtual environment's packages; it cannot be installed, as it wants an old MuJoCo.
 """
 
-import os
-import sys
-from pathlib import Path
-
 import mujoco
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from assets import ROBOTS, load_model
+from assets import ROBOTS, load_model, load_spec
+from benchmarks.gym_aloha import _angle, apart, scene_path
 
 SCENES = [(r, s) for r in ("aloha", "mobile-aloha") for s in ROBOTS[r]().scenes]
 SIDES = ("left", "right")
 HINGES = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
 FINGERS = ("left_finger", "right_finger")
 LINKS = ("shoulder_link", "upper_arm", "upper_forearm", "lower_forearm", "wrist")
-SCENE = "bimanual_viperx_transfer_cube.xml"
 
 
 @pytest.fixture(scope="module")
 def theirs() -> mujoco.MjModel:
     """gym-aloha's scene of the cube's transfer."""
-    unpacked = Path(sys.prefix) / "gym-aloha"
-    folder = Path(os.environ.get("SANDBOT_GYM_ALOHA", unpacked))
-    path = folder / "gym_aloha" / "assets" / SCENE
-    if not path.exists():
-        pytest.fail(
-            f"{path} is missing: `make test` fetches it, or unpack gym-aloha yourself, "
-            "`pip download --no-deps gym-aloha==0.1.5 && python -m zipfile -e "
-            "gym_aloha-0.1.5-*.whl FOLDER`, and set SANDBOT_GYM_ALOHA=FOLDER"
-        )
-    return mujoco.MjModel.from_xml_path(str(path))
+    return mujoco.MjModel.from_xml_path(str(scene_path()))
 
 
 @pytest.fixture(scope="module")
@@ -46,26 +34,24 @@ def test_grippers_and_tips_are_where_gym_alohas_are(
     ours: mujoco.MjModel, theirs: mujoco.MjModel
 ) -> None:
     """To 1 mm, over 200 postures anywhere within the joints' limits."""
-    rng = np.random.default_rng(0)
-    mine, peer = mujoco.MjData(ours), mujoco.MjData(theirs)
-    for _ in range(200):
-        for side in SIDES:
-            for joint in HINGES:
-                angle = rng.uniform(*ours.joint(f"{side}/{joint}").range)
-                mine.joint(f"{side}/{joint}").qpos = angle
-                peer.joint(f"vx300s_{side}/{joint}").qpos = angle
-        mujoco.mj_kinematics(ours, mine)
-        mujoco.mj_kinematics(theirs, peer)
-        for side in SIDES:
-            hand, link = f"{side}/gripper", f"vx300s_{side}/gripper_link"
-            pairs = (
-                (mine.body(hand), peer.body(link)),
-                (mine.site(f"{side}/tip"), peer.site(f"cali_{side}_site1")),
-            )
-            for one, other in pairs:
-                assert np.linalg.norm(one.xpos - other.xpos) < 1e-3
-            turns = mine.body(hand).xmat - peer.body(link).xmat
-            np.testing.assert_allclose(turns, 0, atol=1e-3)
+    distances, angles = apart(ours, theirs, 200)
+    assert distances.shape == (200, 4) and distances.max() < 1e-3
+    assert angles.max() < 1e-3
+
+
+def test_arms_that_stand_elsewhere_are_noticed(theirs: mujoco.MjModel) -> None:
+    spec = load_spec("aloha", "transfer")
+    spec.body("left/base").pos += [0.002, 0, 0]
+    distances, _ = apart(spec.compile(), theirs, 3)
+    np.testing.assert_allclose(distances[:, :2], 0.002, atol=1e-4)
+    assert distances[:, 2:].max() < 1e-3
+
+
+def test_the_angle_between_two_orientations() -> None:
+    turned = Rotation.from_rotvec([[0.3, -0.2, 0.5], [0.1, 0.7, -0.4]])
+    one, other = turned.as_matrix().reshape(2, 9)
+    expected = (turned[0].inv() * turned[1]).magnitude()
+    assert _angle(one, other) == pytest.approx(expected, abs=1e-12)
 
 
 def test_links_weigh_what_is_published(

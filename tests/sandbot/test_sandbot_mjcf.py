@@ -1,12 +1,11 @@
 """``sandbot play --mjcf``: anyone's scene, driven and watched."""
 
-import os
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.gym_aloha import scene_path
 from sandbot.main import main
 from sims import make_env
 from sims.mjcf_task import MjcfTask
@@ -58,11 +57,7 @@ def test_video_of_a_file(scene: Path, tmp_path: Path) -> None:
 
 
 def test_gym_alohas_scene_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    unpacked = os.environ.get("SANDBOT_GYM_ALOHA", Path(sys.prefix) / "gym-aloha")
-    folder = Path(unpacked) / "gym_aloha" / "assets"
-    path = folder / "bimanual_viperx_transfer_cube.xml"
-    assert path.exists(), "`make test` unpacks gym-aloha there"
-    call = ["play", "--mjcf", str(path), "--viewer", "none", "--steps", "3"]
+    call = ["play", "--mjcf", str(scene_path()), "--viewer", "none", "--steps", "3"]
     assert main([*call, "--speed", "8"]) == 0
     assert "0 episodes; 0.1 s simulated" in capsys.readouterr().out
 
