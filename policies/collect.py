@@ -19,12 +19,13 @@ import numpy as np
 
 from assets.errors import SandbotError, UsageError
 from policies.clock import PhysicsClock
-from policies.recorder import IMAGES, NOT_RECORDED, Recorder, need_success
+from policies.origin import check_resumed, origin
+from policies.recorder import Recorder, need_success
+from policies.tape import IMAGES, Episode, recorded_groups
 
 if TYPE_CHECKING:
     from ml.lerobot import DatasetWriter
     from sims.env import Env
-    from sims.task import Task
 
 FIRST_ID = 1_000_000
 """Identity of the first recorded episode."""
@@ -169,22 +170,24 @@ def collect(
         demonstrator = make_policy(
             policy, chosen, env.num_envs, seed=seed, device=device
         )
-        about = _about(env, chosen, policy, randomize, seed, keep_failures)
-        about |= {
-            "cameras": list(cameras),
-            "image_size": [*image_size][: 2 * bool(cameras)],
-        }
+        about = origin(
+            env,
+            policy,
+            randomize=randomize,
+            seed=seed,
+            keep_failures=keep_failures,
+            cameras=cameras,
+            image_size=image_size,
+        )
         if noise is not None:
             about["noise"] = noise
         writer = DatasetWriter(
             out,
-            observations={
-                k: v for k, v in env.obs_spec.items() if not k.startswith(NOT_RECORDED)
-            },
+            observations=recorded_groups(env),
             action=chosen.action_spec,
             control_dt=env.control_dt,
             robot=chosen.robot,
-            about=_resumed(out, about) if resume else about,
+            about=check_resumed(out, about) if resume else about,
             overwrite=overwrite,
             resume=resume,
             batches=True,
@@ -259,7 +262,7 @@ class _Collector:
             physics_share=share,
         )
 
-    def _take(self, episode: Any, identity: int, keep_failures: bool) -> None:
+    def _take(self, episode: Episode, identity: int, keep_failures: bool) -> None:
         """Count an episode, and keep it if it is to be kept."""
         self.attempts += 1
         self.successes += episode.solved
@@ -269,8 +272,7 @@ class _Collector:
         if not (episode.solved or keep_failures):
             episode.discard()
             return
-        parts = {k: getattr(episode, k) for k in episode.__dataclass_fields__}
-        self.writer.add_episode(**parts, seed=self.recorder.seed, identity=identity)
+        episode.write(self.writer, self.recorder.seed, identity)
 
     def _check_rate(self, episodes: int) -> None:
         if self.attempts >= ATTEMPTS * episodes:
@@ -302,66 +304,3 @@ def probe(recorder: Recorder, keep_failures: bool) -> float:
         if failures <= most:
             return noise
     return 0.0
-
-
-def _about(
-    env: "Env",
-    task: "Task",
-    policy: str,
-    randomize: str,
-    seed: int,
-    keep_failures: bool,
-) -> dict[str, Any]:
-    """What a dataset notes of its origin."""
-    from ml.provenance import command, commit, versions
-
-    return {
-        "task": task.name,
-        "policy": str(policy),
-        "engine": env.engine.name,
-        "randomize": randomize,
-        "seed": seed,
-        "keep_failures": keep_failures,
-        "command": command(),
-        "commit": commit(),
-        "versions": versions(),
-        "multiccd": _multiccd(env),
-    }
-
-
-def _multiccd(env: "Env") -> str | None:
-    """Whether MuJoCo finds several contacts of two convex bodies; None: no model.
-
-    It does by default since 3.8, which changes what a gripper's contacts do.
-    """
-    model = getattr(env.engine, "model", None)
-    if model is None:
-        return None
-    import mujoco
-
-    flag = int(mujoco.mjtDisableBit.mjDSBL_MULTICCD)
-    return "disabled" if model.opt.disableflags & flag else "enabled"
-
-
-def _resumed(out: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """What the dataset noted, if it was recorded in the same way.
-
-    Raises:
-        UsageError: it was not; the message says what differs.
-    """
-    from ml.lerobot import read_dataset
-
-    if not Path(out).exists():
-        return about
-    noted = read_dataset(out).about
-    differs = [
-        f"{key} was {noted.get(key)!r} and is {value!r}"
-        for key, value in about.items()
-        if key not in ("command", "commit") and noted.get(key) != value
-    ]
-    if differs:
-        raise UsageError(
-            f"{out} cannot be continued: {'; '.join(differs)}. Give the same options, "
-            f"or another folder"
-        )
-    return noted

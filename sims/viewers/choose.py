@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import SandbotError, UsageError, unknown
+from sims.viewers.guest import Guest
 from sims.viewers.loop import Session
 from sims.viewers.status import describe
 
@@ -80,6 +81,8 @@ def play(
     episodes: int | None = None,
     speed: float = 1.0,
     policy_name: str | None = None,
+    guest: Guest | None = None,
+    hold: float = 0.7,
     notify: Callable[[str], None] = log.info,
     progress: Callable[[int, int], None] | None = None,
 ) -> PlaySummary:
@@ -98,6 +101,8 @@ def play(
             limit plays until it is closed; "video" and "none" for two episodes.
         speed: relative to real time, a power of two from 1/32 to 8.
         policy_name: to show.
+        guest: who takes part, and says when to end; None: nobody.
+        hold: for how long the end of an episode stands [s of wall clock].
         notify: called with each line that a person should read.
         progress: called with (done, expected) while a video is made or "none" runs.
 
@@ -110,7 +115,8 @@ def play(
     if env.engine.model is None and name in ("native", "web"):
         name, why = _without_scene(env, viewer), None
         notify(f"{env.task.name} is not simulated by MuJoCo: a video shows it instead.")
-    if name in ("video", "none") and steps is None and episodes is None:
+    endless = steps is None and episodes is None and guest is None
+    if name in ("video", "none") and endless:
         steps = DEFAULT_EPISODES * env.max_steps
     session = Session(
         env,
@@ -119,6 +125,8 @@ def play(
         speed=speed,
         steps=steps,
         episodes=episodes,
+        guest=guest,
+        hold=hold,
     )
     if why:
         notify(f"no window here: {why}. Showing a web page instead.")
@@ -164,7 +172,11 @@ def _show(
         notify(f"video: {path}")
         return str(path)
     while not session.finished:
-        session.tick()
+        if session.guest.paced:
+            session.advance()
+            time.sleep(session.env.control_dt / 4)
+        else:
+            session.tick()
         _raise_failure(session)
         if progress is not None:
             progress(session.steps, max(session.steps, session.limit or 0))

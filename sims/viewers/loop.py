@@ -24,6 +24,7 @@ import numpy as np
 
 from assets.errors import UsageError, unknown
 from sims.task import Marker
+from sims.viewers.guest import NEXT, REPEAT, RESET, Guest
 from sims.viewers.pace import SPEEDS, Pace
 from sims.viewers.pushes import Pushes, Pushing
 from sims.viewers.status import Status, describe
@@ -52,6 +53,7 @@ class Session:
         episodes: int | None = None,
         pushing: Pushing | None = None,
         hold: float = 0.7,
+        guest: Guest | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Start the first episode.
@@ -66,6 +68,7 @@ class Session:
             episodes: end after so many finished episodes; None: never.
             pushing: how hard the push button pushes.
             hold: for how long the end of an episode stands [s of wall clock].
+            guest: who takes part; None: nobody.
             clock: seconds, for tests.
 
         Raises:
@@ -75,6 +78,8 @@ class Session:
             if limit is not None and limit < 1:
                 raise UsageError(f"{name} must be at least 1, got {limit}")
         self.env, self.policy = env, policy
+        self.guest = guest or Guest()
+        """Who takes part besides the policy."""
         self.policy_name = policy_name or getattr(policy, "name", type(policy).__name__)
         self.paused = paused
         self.shown = 0
@@ -101,8 +106,8 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """Whether the limit of steps or episodes is reached."""
-        return self._spent() and not self._held
+        """Whether the limit of steps or episodes is reached, or the guest is done."""
+        return self.guest.finished or (self._spent() and not self._held)
 
     @property
     def limit(self) -> int | None:
@@ -143,12 +148,24 @@ class Session:
     def reset(self) -> None:
         """Start the next episode, the policy afresh, whatever state we are in."""
         self.error = None
-        self._guard(self._begin)
+        self._guard(lambda: self._begin(RESET))
 
     def repeat(self) -> None:
         """Start the same episode again: the same draws, the policy afresh."""
         self.error = None
         self._guard(self._again)
+
+    def end(self) -> None:
+        """Let the shown episode be over, as it stands."""
+        if not self._held:
+            over = (np.arange(self.env.num_envs) == self.shown) & ~self._ended
+            self._ended |= over
+            self._finish(over)
+            self._rest()
+
+    def proceed(self) -> None:
+        """Cut the pause after an episode short."""
+        self._held = min(self._held, 1)
 
     def set_speed(self, speed: float) -> None:
         """Change the target real-time factor.
@@ -196,7 +213,8 @@ class Session:
             body: whose centre of mass is pushed; None: the one that bears the tip.
             force: (3,) [N], world axes; None: ``pushing``'s, in a new direction.
         """
-        self._pushes.push(self._pace.ticks, body, force)
+        if self.guest.pushable:
+            self._pushes.push(self._pace.ticks, body, force)
 
     def drag(self, wrenches: dict[str, np.ndarray]) -> None:
         """Pull bodies of the shown environment until called again.
@@ -204,7 +222,12 @@ class Session:
         Args:
             wrenches: by body, (6,): force [N], torque [N m]; empty: let go.
         """
-        self._pushes.drag(self._pace.ticks, wrenches)
+        if not self.guest.drag(wrenches) and self.guest.pushable:
+            self._pushes.drag(self._pace.ticks, wrenches)
+
+    def hold(self, keys: frozenset[str]) -> None:
+        """These of the guest's keys are held down, until called again."""
+        self.guest.hold(keys)
 
     def advance(self, budget: float = 1 / 30) -> int:
         """Take the ticks that are due, for at most ``budget`` [s of wall clock].
@@ -228,12 +251,11 @@ class Session:
 
     def tick(self) -> None:
         """One control period: a step, or a part of the pause between episodes."""
-        if self._held:
-            self._held -= 1
-            if not self._held and not self._spent():
-                self._guard(self._begin)
-        else:
-            self._guard(self._step)
+        if self._guard(lambda: self.guest.tick(self)):
+            if self._held:
+                self._wait()
+            else:
+                self._guard(self._step)
         self._pace.ticks += 1
 
     def snapshot(self) -> "tuple[mujoco.MjModel, mujoco.MjData]":
@@ -241,9 +263,9 @@ class Session:
         return self.env.engine.snapshot(self.shown)
 
     def markers(self) -> list[Marker]:
-        """What to draw beside the scene: the task's markers and the push."""
+        """What to draw beside the scene: of the task, the push and the guest."""
         task = self.env.task.markers(self.env.state, self.shown)
-        return [*task, *self._pushes.markers(self.shown)]
+        return [*task, *self._pushes.markers(self.shown), *self.guest.markers()]
 
     def status(self) -> Status:
         """What a viewer shows about this session."""
@@ -267,6 +289,7 @@ class Session:
             episodes=self.episodes,
             successes=self.successes,
             error=self.error,
+            lines=self.guest.lines(),
         )
 
     def _spent(self) -> bool:
@@ -275,15 +298,24 @@ class Session:
             episodes is not None and self.episodes >= episodes
         )
 
-    def _begin(self) -> None:
-        obs = self.env.reset()
+    def _wait(self) -> None:
+        """Let the pause pass; the next episode starts at its end."""
+        self._held -= 1
+        if self._held or self._spent():
+            return
+        if not self._guard(lambda: self._begin(NEXT)):
+            self._held = 1  # it is tried again when a person plays on
+
+    def _begin(self, why: str) -> None:
+        obs = self.env.reset(**self.guest.start(why))
         self._start = self.env.save()
         self._fresh(obs)
 
     def _again(self) -> None:
         if self._start is None:
-            self._begin()
+            self._begin(RESET)
         else:
+            self.guest.start(REPEAT)
             self._fresh(self.env.load(self._start))
 
     def _fresh(self, obs: Any) -> None:
@@ -295,21 +327,31 @@ class Session:
         self._success = None if success is None else np.array(success)
         self._pushes.clear()
         self.policy.reset()
+        self.guest.begin(obs)
 
     def _step(self) -> None:
-        """One control step of every environment."""
+        """One control step of every environment, if the guest lets it."""
+        if not self.guest.ready():
+            return
         self._pushes.apply(self._pace.ticks, self.shown)
-        action = self.policy.act(self._obs)
-        self._obs, _, terminated, truncated, info = self.env.step(action)
+        action = self.guest.act(self._obs, self.policy.act(self._obs))
+        outcome = self.env.step(action)
+        self._obs, _, terminated, truncated, info = outcome
         self.steps += 1
         success = info["success"]
         self._success = None if success is None else np.array(success)
         done = np.asarray(terminated | truncated) & ~self._ended
+        self.guest.stepped(outcome)
         if done.any():
             self._finish(done)
         if self._ended[self.shown]:
-            ticks = self._hold * self.speed / self.env.control_dt
-            self._held = max(1, round(ticks))
+            self._rest()
+
+    def _rest(self) -> None:
+        """The shown episode is over: let its end stand for a moment."""
+        ticks = self._hold * self.speed / self.env.control_dt
+        self._held = max(1, round(ticks))
+        self.guest.ended()
 
     def _finish(self, done: np.ndarray) -> None:
         """Count the episodes that ended."""
@@ -321,12 +363,18 @@ class Session:
         else:
             self._ended |= done
 
-    def _guard(self, act: Callable[[], None]) -> None:
-        """Do it; what it raises pauses the session, and is told instead."""
+    def _guard(self, act: Callable[[], None]) -> bool:
+        """Do it; what it raises pauses the session, and is told instead.
+
+        Returns:
+            Whether it was done.
+        """
         try:
             act()
+            return True
         except Exception as error:
             self.error = describe(error)
             self.failure = error
             self.pause()
             log.debug("the session paused", exc_info=True)
+            return False

@@ -35,6 +35,8 @@ class Status:
     successes: int
     error: str | None
     """Why the session paused by itself, in one line."""
+    lines: tuple[str, ...] = ()
+    """What the session's guest has to say."""
 
     def line(self) -> str:
         """All of it in one line of text."""
@@ -48,6 +50,7 @@ class Status:
             parts.insert(1, f"environment {self.env + 1}/{self.num_envs}")
         if self.success is not None:
             parts.append(f"{self.successes}/{self.episodes} episodes succeeded")
+        parts[1:1] = self.lines
         if self.error:
             parts.append(self.error)
         return "  |  ".join(parts)
