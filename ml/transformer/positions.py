@@ -101,8 +101,8 @@ def time_embedding(
             f"and {max_period}"
         )
     dtype = time.dtype if time.is_floating_point() else torch.float32
-    speed = torch.tensor(_speeds(width, min_period, max_period), dtype=dtype)
-    angle = time[..., None] * speed.to(time.device)
+    speeds = _speeds(width, min_period, max_period)
+    angle = time[..., None] * torch.tensor(speeds, dtype=dtype, device=time.device)
     return torch.cat((angle.sin(), angle.cos()), dim=-1)
 
 
@@ -148,11 +148,13 @@ def _waves(place: Tensor, width: int, max_period: float) -> Tensor:
 
 
 @cache
-def _speeds(width: int, min_period: float, max_period: float) -> list[float]:
+def _speeds(width: int, min_period: float, max_period: float) -> tuple[float, ...]:
     """2 pi / T_i, in double precision: an angle may be of many turns."""
     ratio = max_period / min_period
     steps = width // 2 - 1
-    return [2 * math.pi / (min_period * ratio ** (i / steps)) for i in range(steps + 1)]
+    return tuple(
+        2 * math.pi / (min_period * ratio ** (i / steps)) for i in range(steps + 1)
+    )
 
 
 def _full_turn(count: int) -> Tensor:
