@@ -14,6 +14,7 @@ from assets.errors import SandbotError, UsageError, unknown
 COMMANDS = {
     "list": "robots, tasks, engines, controllers and policies, each with one line",
     "play": "watch a policy: sandbot play arm-reach",
+    "teleop": "operate by hand, recorded: sandbot teleop aloha-transfer-cube",
     "collect": "record demonstrations: sandbot collect arm-reach --out data/arm",
     "data": "show, check, merge, split or replay a dataset: sandbot data show data/arm",
     "train": "learn a policy: sandbot train bc --data data/arm --task arm-reach",

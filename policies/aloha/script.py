@@ -177,14 +177,14 @@ class Arm:
         R_base = self._base.rotation
         return Pose(self._base.position + R_base @ position, R_base @ rotation)
 
-    def grip(self, posture: np.ndarray) -> np.ndarray:
-        """(3,) where the grip is in the world in a posture (6,) [m]."""
+    def grip(self, posture: np.ndarray) -> Pose:
+        """Where the grip is in the world in a posture (6,) [rad]."""
         import mujoco
 
         self._data.qpos[: len(JOINTS)] = posture
         mujoco.mj_kinematics(self._model, self._data)
         site = self._data.site(GRIP)
-        return self.in_world(site.xpos, site.xmat.reshape(3, 3)).position
+        return self.in_world(site.xpos, site.xmat.reshape(3, 3))
 
     def _twins(self, posture: np.ndarray) -> list[np.ndarray]:
         """The posture, and those with the wrist flipped that bring the hand there, too.
@@ -210,6 +210,12 @@ class Arm:
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_rne(self._model, self._data, 0, self._data.qfrc_bias)
         return self._data.qfrc_bias[: len(JOINTS)] / self._gains
+
+
+def make_arms(task: "Task") -> dict[str, Arm]:
+    """Both arms of a task's robot, by side."""
+    scene, alone = load_model(task.robot, task.scene), load_model("viperx")
+    return {side: Arm(alone, scene, side) for side in SIDES}
 
 
 AT_START = (np.array(START), START_OPENING)
@@ -265,9 +271,7 @@ class ScriptPolicy:
         self._fresh = np.ones(num_envs, bool)
         self._low, self._high = (x.astype(float) for x in task.action_spec.limits())
         self._plans: list[np.ndarray] = [np.empty((0, 0))] * num_envs
-        scene = load_model(task.robot, task.scene)
-        alone = load_model("viperx")
-        self._arms = {side: Arm(alone, scene, side) for side in SIDES}
+        self._arms = make_arms(task)
 
     def reset(self, where: "Mask | None" = None) -> None:
         """Forget the past of these environments, or of all."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from policies.aloha.script import Hands, Script, ScriptPolicy
 from policies.teleop.hand import Hand, HandNoise
-from policies.teleop.leader import LeaderArm
-from sims.tasks.aloha import JOINTS, SIDES
+from policies.teleop.pair import LeaderPair
+from sims.tasks.aloha import SIDES
 
 if TYPE_CHECKING:
     from sims.arrays import Array, Obs
@@ -41,8 +41,8 @@ class LeaderFollower(ScriptPolicy):
         """
         super().__init__(task, num_envs, seed, script)
         self._noise = noise or HandNoise()
-        self.leaders: list[dict[str, LeaderArm]] = [{} for _ in range(num_envs)]
-        """By side, of each environment."""
+        self.leaders = [LeaderPair(self._arms) for _ in range(num_envs)]
+        """Of each environment."""
         self._hands: list[dict[str, Hand]] = [{} for _ in range(num_envs)]
 
     def act(self, obs: "Obs") -> "Array":
@@ -64,11 +64,11 @@ class LeaderFollower(ScriptPolicy):
         """Take the leaders of an environment in hand."""
         rng = self.generator("hand", index)
         hands: Hands = self._script(self.scene(obs, index), rng)
-        self.leaders[index] = {side: LeaderArm() for side in SIDES}
+        self.leaders[index] = LeaderPair(self._arms)
         self._hands[index] = {
             side: Hand(
                 hands.get(side, []),
-                self._arms[side].in_world(*self.leaders[index][side].grip),
+                self.leaders[index].grip(side),
                 self.control_dt,
                 self._noise,
                 rng,
@@ -78,10 +78,6 @@ class LeaderFollower(ScriptPolicy):
 
     def _pull(self, index: int, side: str, state: np.ndarray) -> np.ndarray:
         """(7,): what one leader reads after the hand moved it."""
-        arm, leader = self._arms[side], self.leaders[index][side]
-        first = 7 * SIDES.index(side)
-        follower = arm.grip(state[first : first + len(JOINTS)])
-        hand = self._hands[index][side]
-        position, rotation, opening = hand.at(int(self._step[index]), follower)
-        leader.pull(*arm.in_base(position, rotation), opening)
-        return leader.reading
+        leaders, hand = self.leaders[index], self._hands[index][side]
+        follower = leaders.follower(side, state).position
+        return leaders.pull(side, *hand.at(int(self._step[index]), follower))

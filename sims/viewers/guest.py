@@ -98,13 +98,13 @@ class Guest:
     def hold(self, keys: frozenset[str]) -> None:
         """These of :attr:`keys` are held down, until told otherwise."""
 
-    def drag(self, wrenches: dict[str, np.ndarray]) -> bool:
+    def drag(self, wrenches: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The mouse pulls bodies, until told otherwise; see :meth:`Session.drag`.
 
         Returns:
-            Whether the guest takes it, so that the bodies are not pulled.
+            Those that the guest does not take, so that these bodies are pulled.
         """
-        return False
+        return wrenches
 
     def lines(self) -> tuple[str, ...]:
         """What to tell the person now."""

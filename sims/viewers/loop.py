@@ -222,8 +222,9 @@ class Session:
         Args:
             wrenches: by body, (6,): force [N], torque [N m]; empty: let go.
         """
-        if not self.guest.drag(wrenches) and self.guest.pushable:
-            self._pushes.drag(self._pace.ticks, wrenches)
+        rest = self.guest.drag(wrenches)
+        if self.guest.pushable:
+            self._pushes.drag(self._pace.ticks, rest)
 
     def hold(self, keys: frozenset[str]) -> None:
         """These of the guest's keys are held down, until called again."""

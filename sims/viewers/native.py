@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from assets.errors import SandbotError
+from sims.viewers.guest import LETTERS, Guest
 from sims.viewers.loop import Session
 from sims.viewers.stage import Stage
 
@@ -42,6 +43,15 @@ KEYS: dict[int, Callable[[Session], Any]] = {
 }
 """By GLFW's key code: space, period, right arrow, backspace, R, = and keypad +, - and
 keypad -, P, [, ], C."""
+NAMES = {
+    **{ord(letter): letter for letter in LETTERS},
+    **{257: "Enter", 259: "Backspace", 261: "Delete", 340: "LeftShift"},
+    **{262: "RightArrow", 263: "LeftArrow", 264: "DownArrow", 265: "UpArrow"},
+}
+"""Names of a guest's keys, by GLFW's key code."""
+MOMENT = 0.3
+"""For how long a key counts as held that was pressed [s of wall clock]: MuJoCo's window
+tells that a key goes down, not that it is still down."""
 HELP = (
     "space pause\n. step\nbackspace reset\nR repeat\n"
     "+ - speed\nP push\n[ ] env\nC camera"
@@ -143,9 +153,13 @@ def watch(session: Session) -> None:
     )
     try:
         looking: Any = "unset"
+        presses = Presses(session.guest)
+        flags = _Flags(viewer) if session.guest.keys else None
         while viewer.is_running() and not session.finished:
             start = time.perf_counter()
-            if _obey(session, pressed):
+            if flags is not None:
+                flags.restore()
+            if _obey(session, pressed, presses):
                 looking = "unset"  # the window may have changed its camera by itself
             session.advance(FRAME)
             _draw(viewer, session, stage)
@@ -160,15 +174,73 @@ def watch(session: Session) -> None:
         viewer.close()
 
 
-def _obey(session: Session, pressed: "SimpleQueue[int]") -> bool:
+class Presses:
+    """Keys of a guest, each held for a moment after it was pressed."""
+
+    def __init__(
+        self, guest: Guest, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Nothing is held.
+
+        Args:
+            guest: whose keys.
+            clock: seconds, for tests.
+        """
+        self._guest, self._clock = guest, clock
+        self._until: dict[str, float] = {}
+        self._commands = {key: c.run for c in guest.commands for key in c.keys}
+
+    def press(self, session: Session, code: int) -> bool:
+        """A key goes down; returns whether it is one of the guest's."""
+        name = NAMES.get(code, "")
+        if name in self._commands:
+            self._commands[name](session)
+        elif name in self._guest.keys:
+            if self._until.pop(name, None) is not None:
+                self.hold(session)  # let go first, so that it goes down once more
+            self._until[name] = self._clock() + MOMENT
+            self.hold(session)
+        return name in self._commands or name in self._guest.keys
+
+    def hold(self, session: Session) -> None:
+        """Tell which keys are held now; once per frame."""
+        now = self._clock()
+        self._until = {k: end for k, end in self._until.items() if end > now}
+        if self._guest.keys:
+            session.hold(frozenset(self._until))
+
+
+class _Flags:
+    """How the window draws, which its own keys would change while a person steers."""
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._drawn = viewer.opt.flags.copy(), viewer.user_scn.flags.copy()
+        self._groups = viewer.opt.geomgroup.copy(), viewer.opt.sitegroup.copy()
+        self._shown = viewer.opt.frame, viewer.opt.label
+
+    def restore(self) -> None:
+        """As at the start."""
+        viewer = self._viewer
+        with viewer.lock():
+            viewer.opt.flags[:], viewer.user_scn.flags[:] = self._drawn
+            viewer.opt.geomgroup[:], viewer.opt.sitegroup[:] = self._groups
+            viewer.opt.frame, viewer.opt.label = self._shown
+
+
+def _obey(session: Session, pressed: "SimpleQueue[int]", presses: Presses) -> bool:
     """Do what the keys say; returns whether one was ours."""
     ours = False
     while True:
         try:
-            act = KEYS.get(pressed.get_nowait())
+            code = pressed.get_nowait()
         except Empty:
+            presses.hold(session)
             return ours
-        if act is not None:
+        act = KEYS.get(code)
+        if presses.press(session, code):
+            ours = True
+        elif act is not None:
             act(session)
             ours = True
 
@@ -192,9 +264,19 @@ def _draw(viewer: Any, session: Session, stage: Stage) -> None:
     viewer.set_texts(
         [
             (font, place.mjGRID_TOPLEFT, status, ""),
-            (font, place.mjGRID_BOTTOMLEFT, HELP, ""),
+            (font, place.mjGRID_BOTTOMLEFT, _help(session.guest), ""),
         ]
     )
+
+
+def _help(guest: Guest) -> str:
+    """What the keys do, the guest's first."""
+    rows = [f"{keys} {does}" for keys, does in guest.help]
+    rows += [f"{', '.join(c.keys)} {c.label}" for c in guest.commands]
+    taken = {key for c in guest.commands for key in c.keys} | guest.keys
+    gone = {"Backspace": "backspace reset", "R": "R repeat"}
+    own = [r for r in HELP.split("\n") if r not in {gone.get(k) for k in taken}]
+    return "\n".join(rows + [r for r in own if guest.pushable or r != "P push"])
 
 
 def _look(viewer: Any, stage: Stage, camera: str | None) -> None:

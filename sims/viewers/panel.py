@@ -5,7 +5,7 @@ Runs on Studio's viewer thread and never touches the session: it shows the last
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,15 @@ from mujoco.studio.dear_imgui import dear_imgui as imgui
 
 from sims.markers import marker_geoms
 from sims.task import Marker
+from sims.viewers.guest import Command, Guest
 from sims.viewers.loop import Session
 from sims.viewers.pace import SPEEDS, speed_text
 from sims.viewers.status import Status
 
 KEYS = (
     ("Space", "pause, play"),
-    ("Right, .", "single step"),
+    (".", "single step"),
+    ("Right", "single step"),
     ("Backspace", "next episode"),
     ("R", "same episode again"),
     ("+ -", "speed"),
@@ -35,6 +37,41 @@ KEYS = (
     ("[ ]", "environment"),
     ("C", "camera"),
     ("Ctrl + right drag", "pull the body under the mouse"),
+)
+"""What a person may press, where no guest has other uses for it."""
+_SHIFT = int(imgui.Key.Shift)
+_ACTS: tuple[tuple[tuple[Any, ...], Callable[[Session], Any]], ...] = (
+    ((imgui.Key.Space,), Session.toggle),
+    ((imgui.Key.RightArrow, imgui.Key.Period), Session.single_step),
+    ((imgui.Key.Backspace,), Session.reset),
+    ((imgui.Key.R,), Session.repeat),
+    ((imgui.Key.Equal, int(imgui.Key.Equal) | _SHIFT), Session.faster),
+    ((imgui.Key.Minus,), lambda session: session.faster(-1)),
+    ((imgui.Key.P,), Session.push),
+    ((imgui.Key.LeftBracket,), lambda session: session.show(session.shown - 1)),
+    ((imgui.Key.RightBracket,), lambda session: session.show(session.shown + 1)),
+    ((imgui.Key.C,), Session.next_camera),
+)
+"""What the keys of :data:`KEYS` do."""
+_BUTTONS = (
+    Command(
+        label="Reset",
+        keys=("Backspace",),
+        tooltip="Next episode; the policy starts afresh",
+        run=Session.reset,
+    ),
+    Command(
+        label="Repeat",
+        keys=("R",),
+        tooltip="The same episode again",
+        run=Session.repeat,
+    ),
+    Command(
+        label="Push",
+        keys=("P",),
+        tooltip="A short push in a new direction",
+        run=Session.push,
+    ),
 )
 _WIDTH = 330.0
 _GREEN = imgui.Vec4(0.16, 0.62, 0.33, 1.0)
@@ -60,7 +97,7 @@ class CommandEvent(messages.Event):
 class Panel(plugin.ViewerPlugin):
     """See the module's top."""
 
-    def __init__(self, cameras: list[str]) -> None:
+    def __init__(self, cameras: list[str], guest: Guest) -> None:
         self.started = threading.Event()
         """Set when the page is being served."""
         self._cameras = cameras
@@ -68,6 +105,13 @@ class Panel(plugin.ViewerPlugin):
         self._camera: str | None = None
         self._ux = ux.UxState()
         self._pulling = False
+        self._commands, self._pushable = guest.commands, guest.pushable
+        self._steers = {name: getattr(imgui.Key, name) for name in sorted(guest.keys)}
+        self._held: frozenset[str] = frozenset()
+        self._help = guest.help
+        taken = {*guest.keys, *(key for c in guest.commands for key in c.keys)}
+        self._taken = {int(getattr(imgui.Key, name)) for name in taken}
+        """Keys of the viewer whose own meaning rests."""
 
     @messages.handler
     def _on_viewer_init(self, event: plugin.ViewerInitEvent) -> None:
@@ -103,8 +147,10 @@ class Panel(plugin.ViewerPlugin):
             move_camera=viewer.client_camera is None,
         )
         self._pull()
-        if not imgui.GetIO().WantCaptureKeyboard:
+        listens = not imgui.GetIO().WantCaptureKeyboard
+        if listens:
             self._keys()
+        self._hold(listens)
         if self._last is not None:
             viewer.extra_geoms[:] = marker_geoms(self._last.markers)
 
@@ -170,27 +216,25 @@ class Panel(plugin.ViewerPlugin):
         self._pulling = pulling
 
     def _keys(self) -> None:
-        pressed, key = imgui.IsKeyChordPressed, imgui.Key
-        if pressed(key.Space):
-            self._do(Session.toggle)
-        if pressed(key.RightArrow) or pressed(key.Period):
-            self.viewer.send_to_sim(messages.SingleStepEvent())
-        if pressed(key.Backspace):
-            self.viewer.send_to_sim(messages.ResetEvent())
-        if pressed(key.R):
-            self._do(Session.repeat)
-        if pressed(key.Equal) or pressed(int(key.Equal) | int(key.Shift)):
-            self._do(Session.faster)
-        if pressed(key.Minus):
-            self._do(lambda session: session.faster(-1))
-        if pressed(key.P):
-            self._do(Session.push)
-        if pressed(key.LeftBracket):
-            self._do(lambda session: session.show(session.shown - 1))
-        if pressed(key.RightBracket):
-            self._do(lambda session: session.show(session.shown + 1))
-        if pressed(key.C):
-            self._do(Session.next_camera)
+        """Do what the keys that go down say."""
+        pressed = imgui.IsKeyChordPressed
+        for keys, run in _ACTS:
+            if any(pressed(key) for key in keys if int(key) not in self._taken):
+                self._do(run)
+        for command in self._commands:
+            if any(pressed(getattr(imgui.Key, key)) for key in command.keys):
+                self._do(command.run)
+
+    def _hold(self, listens: bool) -> None:
+        """Tell which of the guest's keys are held; again and again while any is."""
+        held = frozenset(
+            name
+            for name, key in self._steers.items()
+            if listens and imgui.IsKeyDown(key)
+        )
+        if held or self._held:
+            self._do(lambda session: session.hold(held))
+        self._held = held
 
     def _build_panel_gui(self, status: Status) -> None:
         imgui.SetNextWindowPos(imgui.Vec2(16, 16), int(imgui.Cond.FirstUseEver))
@@ -202,6 +246,8 @@ class Panel(plugin.ViewerPlugin):
         imgui.TextUnformatted(f"policy {status.policy}, engine {status.engine}")
         imgui.Spacing()
         self._build_buttons_gui(status)
+        for line in status.lines:
+            imgui.TextWrapped(line)
         self._build_choices_gui(status)
         self._build_episode_gui(status)
         if status.error:
@@ -209,9 +255,9 @@ class Panel(plugin.ViewerPlugin):
             imgui.PushStyleColor(imgui.Col.Text, _RED)
             imgui.TextWrapped(status.error)
             imgui.PopStyleColor()
+        imgui.SetNextItemOpen(bool(self._help), int(imgui.Cond.FirstUseEver))
         if imgui.TreeNode("Keys"):
-            for keys, does in KEYS:
-                imgui.TextUnformatted(f"{keys:<18} {does}")
+            self._build_keys_gui()
             imgui.TreePop()
         imgui.PopItemWidth()
         imgui.End()
@@ -221,19 +267,33 @@ class Panel(plugin.ViewerPlugin):
             self._do(Session.toggle)
         imgui.SameLine()
         if imgui.Button("Step"):
-            self.viewer.send_to_sim(messages.SingleStepEvent())
-        imgui.SameLine()
-        if imgui.Button("Reset"):
-            self.viewer.send_to_sim(messages.ResetEvent())
-        imgui.SetItemTooltip("Next episode; the policy starts afresh (Backspace)")
-        imgui.SameLine()
-        if imgui.Button("Repeat"):
-            self._do(Session.repeat)
-        imgui.SetItemTooltip("The same episode again (R)")
-        imgui.SameLine()
-        if imgui.Button("Push"):
-            self._do(Session.push)
-        imgui.SetItemTooltip("A short push in a new direction (P)")
+            self._do(Session.single_step)
+        for command in (*self._commands, *self._own_buttons()):
+            imgui.SameLine()
+            if imgui.Button(command.label):
+                self._do(command.run)
+            imgui.SetItemTooltip(f"{command.tooltip} ({', '.join(command.keys)})")
+
+    def _own_buttons(self) -> Iterator[Command]:
+        """The viewer's, but for those whose key the guest has taken."""
+        for button in _BUTTONS:
+            free = int(getattr(imgui.Key, button.keys[0])) not in self._taken
+            if free and (button.run is not Session.push or self._pushable):
+                yield button
+
+    def _build_keys_gui(self) -> None:
+        """The guest's keys, its commands', and the viewer's that are left."""
+        rows = [*self._help, *((", ".join(c.keys), c.tooltip) for c in self._commands)]
+        rows += [row for row in KEYS if row[0] not in self._gone()]
+        for keys, does in rows:
+            imgui.TextUnformatted(f"{keys:<18} {does}")
+
+    def _gone(self) -> set[str]:
+        """Rows of :data:`KEYS` that do not hold with this guest."""
+        gone = set() if self._pushable else {"P", "Ctrl + right drag"}
+key = imgui.Key
+        keys = {"Backspace": key.Backspace, "R": key.R, "Right": key.RightArrow}
+        return gone | {row for row, key in keys.items() if int(key) in self._taken}
 
     def _build_choices_gui(self, status: Status) -> None:
         index = SPEEDS.index(status.speed)

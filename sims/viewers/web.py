@@ -102,7 +102,7 @@ def watch(
     task = session.env.task
     stage = Stage(session.env.engine.model, task.robot, task.scene)
     stage.update(*session.snapshot())
-    panel = Panel(session.cameras())
+    panel = Panel(session.cameras(), session.guest)
     handle = _launch(sock, session, stage, panel)
     try:
         for line in banner(sock.getsockname()[1]):
