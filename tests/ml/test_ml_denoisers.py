@@ -11,17 +11,31 @@ from torch import Tensor, nn
 
 from assets.errors import UsageError
 from ml.generative.denoiser import bind
+from ml.generative.diffusion_transformer import (
+    DiffusionTransformer,
+    DiffusionTransformerConfig,
+)
 from ml.generative.flow import draw_example, sample_flow
 from ml.generative.unet1d import UNet1D, UNetConfig, _Residual
+from ml.transformer import TransformerConfig
 
 ACTIONS, CONDITION = 6, 10
 NAMES = ["x", "t", "condition"]
 
 
-@pytest.fixture(scope="module")
-def net() -> UNet1D:
+def build(kind: str, actions: int, condition: int, small: bool = False) -> nn.Module:
     torch.manual_seed(0)
-    return UNet1D(ACTIONS, CONDITION).eval()
+    if kind == "unet":
+        config = UNetConfig(dims=(16, 32), time_width=32) if small else None
+        return UNet1D(actions, condition, config).eval()
+    layers = TransformerConfig(width=32, layers=2, feedforward=64, norm_first=True)
+    config = DiffusionTransformerConfig(transformer=layers) if small else None
+    return DiffusionTransformer(actions, condition, config).eval()
+
+
+@pytest.fixture(scope="module", params=["unet", "transformer"])
+def net(request: pytest.FixtureRequest) -> nn.Module:
+    return build(request.param, ACTIONS, CONDITION)
 
 
 def inputs(rows: int = 3, length: int = 16) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,7 +76,7 @@ def test_a_block_is_made_of_those_of_diffusers() -> None:
     assert isinstance(ours.around, nn.Identity)
 
 
-def test_rows_do_not_mix(net: UNet1D) -> None:
+def test_rows_do_not_mix(net: nn.Module) -> None:
     x, t, condition = inputs()
     with torch.no_grad():
         whole = net(x, t, condition)
@@ -72,7 +86,7 @@ def test_rows_do_not_mix(net: UNet1D) -> None:
             torch.testing.assert_close(alone, whole[one], atol=1e-5, rtol=1e-5)
 
 
-def test_everything_matters(net: UNet1D) -> None:
+def test_everything_matters(net: nn.Module) -> None:
     """Each input changes the output, each weight has a gradient."""
     x, t, condition = (v.clone().requires_grad_() for v in inputs())
     y = net(x, t, condition)
@@ -83,48 +97,30 @@ def test_everything_matters(net: UNet1D) -> None:
     assert found[0].ne(0).all() and found[2].ne(0).all()
 
 
-def test_each_step_sees_the_whole_chunk(net: UNet1D) -> None:
+def test_each_step_sees_the_whole_chunk(net: nn.Module) -> None:
     x, t, condition = inputs(1, 16)
     x.requires_grad_()
     (seen,) = torch.autograd.grad(net(x, t, condition)[0, 0].sum(), x)
     assert seen.abs().sum(-1).gt(0).all()
 
 
-def export(net: nn.Module, given: tuple[Tensor, ...], file: Path, dynamo: bool) -> None:
-    """For any number of rows, and chunks of the given length."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch's two exporters, about themselves
-        if dynamo:
-            rows = torch.export.Dim("batch", max=1024)
-            program = torch.onnx.export(
-                net,
-                given,
-                dynamo=True,
-                dynamic_shapes={name: {0: rows} for name in NAMES},
-                verbose=False,
-            )
-            assert program is not None
-            program.save(file)
-        else:
-            torch.onnx.export(
-                net,
-                given,
-                file,
-                dynamo=False,
-                input_names=NAMES,
-                dynamic_axes={name: {0: "batch"} for name in NAMES},
-            )
-
-
-@pytest.mark.parametrize(("length", "dynamo"), [(16, False), (64, False), (16, True)])
+@pytest.mark.parametrize("length", [16, 64])
 def test_onnx_runtime_says_the_same(
-    net: UNet1D, length: int, dynamo: bool, tmp_path: Path
+    net: nn.Module, length: int, tmp_path: Path
 ) -> None:
+    """For any number of rows, and chunks of the given length."""
     import onnxruntime
 
-    if dynamo:  # half a second for each convolution: a small network
-        net = UNet1D(ACTIONS, CONDITION, UNetConfig(dims=(8, 16), time_width=8)).eval()
-    export(net, inputs(2, length), tmp_path / "net.onnx", dynamo)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's exporter, about itself
+        torch.onnx.export(
+            net,
+            inputs(2, length),
+            tmp_path / "net.onnx",
+            dynamo=False,
+            input_names=NAMES,
+            dynamic_axes={name: {0: "batch"} for name in NAMES},
+        )
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     for rows in (1, 2, 5):
         given = inputs(rows, length)
@@ -137,7 +133,7 @@ def test_onnx_runtime_says_the_same(
 
 @pytest.mark.parametrize("length", [16, 64])
 def test_ten_evaluations_take_less_than_40_ms_on_one_core(
-    net: UNet1D, length: int
+    net: nn.Module, length: int
 ) -> None:
     given = inputs(1, length)
     threads = torch.get_num_threads()
@@ -155,13 +151,13 @@ def test_ten_evaluations_take_less_than_40_ms_on_one_core(
     assert min(taken) < 0.04
 
 
-def test_it_learns_to_carry_noise_to_the_condition() -> None:
+@pytest.mark.parametrize("kind", ["unet", "transformer"])
+def test_it_learns_to_carry_noise_to_the_condition(kind: str) -> None:
     """Chunks c * (1, 1, ..., 1) with a little noise, c the condition."""
-    torch.manual_seed(0)
     draw = torch.Generator().manual_seed(0)
-    net = UNet1D(1, 1, UNetConfig(dims=(16, 32), time_width=32))
+    net = build(kind, 1, 1, small=True).train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
-    for _ in range(200):
+    for _ in range(160):
         condition = torch.rand(32, 1, generator=draw) * 2 - 1
         data = condition[:, None] + 0.02 * torch.randn(32, 8, 1, generator=draw)
         x, t, target = draw_example(data, generator=draw)
@@ -177,6 +173,20 @@ def test_it_learns_to_carry_noise_to_the_condition() -> None:
     assert error < 0.15  # noise has 1, and the mean of the data 0.47
 
 
+@pytest.mark.parametrize("tokens", [1, 2, 5])
+def test_the_condition_becomes_tokens(tokens: int) -> None:
+    """Each of its parts is seen by every action, and their order matters."""
+    torch.manual_seed(0)
+    config = DiffusionTransformerConfig(horizon=16, condition_tokens=tokens)
+    net = DiffusionTransformer(ACTIONS, CONDITION, config).eval()
+    x, t, condition = inputs(2)
+    swapped = condition.unflatten(1, (tokens, -1)).flip(1).flatten(1)
+    with torch.no_grad():
+        y, z = net(x, t, condition), net(x, t, swapped)
+    assert (y - z).abs().amax((0, 2)).gt(1e-4).all() == (tokens > 1)
+    assert net(x[:, :5], t, condition).shape == (2, 5, ACTIONS)
+
+
 def test_what_cannot_be_built_is_refused() -> None:
     with pytest.raises(UsageError, match="multiple of 4, got 18: predict 20"):
         UNet1D(ACTIONS, CONDITION)(*inputs(1, 18))
@@ -186,3 +196,10 @@ def test_what_cannot_be_built_is_refused() -> None:
         UNetConfig(kernel=4)
     with pytest.raises(UsageError, match="at least 1 level"):
         UNetConfig(dims=())
+    with pytest.raises(UsageError, match="up to 64 actions, got 65"):
+        DiffusionTransformer(ACTIONS, CONDITION)(*inputs(1, 65))
+    parts = DiffusionTransformerConfig(condition_tokens=3)
+    with pytest.raises(UsageError, match="10 elements does not make 3 equal"):
+        DiffusionTransformer(ACTIONS, CONDITION, parts)
+    with pytest.raises(UsageError, match="at least 1, got 0 and 1"):
+        DiffusionTransformerConfig(horizon=0)
