@@ -8,7 +8,7 @@ numbers are in it once.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,11 +138,39 @@ def _groups(data: "Demonstrations", feature: str) -> list[tuple[str, str, list[i
         if limb:
             found[("", unit)] += found.pop((limb, unit))
     short = feature.removeprefix(PREFIX).replace("_", " ")
-    return [
-        (f"{short}, {limb}" if limb else short, unit, columns[first : first + LINES])
-        for (limb, unit), columns in found.items()
-        for first in range(0, len(columns), LINES)
-    ]
+    groups = []
+    for (limb, unit), columns in found.items():
+        known = names if len(names) == size else [""] * size
+        parts = _parts(columns, [_thing(known[column]) for column in columns])
+        for some, things in parts:
+            whose = limb or (", ".join(things) if len(parts) > 1 else "")
+            groups.append((f"{short}, {whose}" if whose else short, unit, some))
+    return groups
+
+
+def _thing(name: str) -> str:
+    """What an element is of, in words: "red cube" of "red_cube_x"."""
+    if name.startswith("target_"):
+        return "target"
+    return name.rpartition("_")[0].replace("_", " ")
+
+
+def _parts(columns: list[int], things: list[str]) -> list[tuple[list[int], list[str]]]:
+    """Columns in parts of at most :data:`LINES`, and which things each part has.
+
+    A thing's elements stay together where they fit, so that a plot shows whole poses.
+    """
+    parts: list[tuple[list[int], list[str]]] = []
+    pairs = zip(things, columns, strict=True)
+    for name, group in groupby(pairs, key=lambda pair: pair[0]):
+        own = [column for _, column in group]
+        for first in range(0, len(own), LINES):
+            piece = own[first : first + LINES]
+            if not parts or len(parts[-1][0]) + len(piece) > LINES:
+                parts.append(([], []))
+            parts[-1][0].extend(piece)
+            parts[-1][1].extend([name] if name else [])
+    return parts
 
 
 def _lines(data: "Demonstrations", feature: str, columns: list[int]) -> list[Line]:

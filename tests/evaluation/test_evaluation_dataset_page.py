@@ -87,6 +87,21 @@ def test_limbs_and_units_have_plots_of_their_own(data: Path) -> None:
     ]
 
 
+def test_a_thing_is_on_one_plot_that_names_it(tmp_path: Path) -> None:
+    collect("aloha-pick", "expert", episodes=1, noise=0, out=tmp_path / "d", threads=1)
+    drawn = panels(read_dataset(tmp_path / "d"), [0])
+    by_title = {(p.title, p.unit): p for p in drawn}
+    two = by_title["environment state, red cube, green cube", "m"]
+    assert [line.label for line in two.lines][2:5] == [
+        "red_cube_z",
+        "green_cube_x",
+        "green_cube_y",
+    ]
+    assert ("environment state, target", "1") in by_title
+    shown = [line.column for p in drawn for line in p.lines if "env" in line.feature]
+    assert sorted(shown) == list(range(6 * 7 + 4 + 6))
+
+
 def test_a_curve_is_the_data(data: Path, tmp_path: Path) -> None:
     write_page(data, [1], tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
