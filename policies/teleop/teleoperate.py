@@ -28,7 +28,7 @@ VIEWERS = ("auto", "web", "native", "none")
 PAUSE = 3.0
 """For how long an episode that ended waits for a verdict [s of wall clock]."""
 
-Notify = Callable[[str], object]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -291,7 +291,7 @@ class Panel(plugin.ViewerPlugin):
     def _gone(self) -> set[str]:
         """Rows of :data:`KEYS` that do not hold with this guest."""
         gone = set() if self._pushable else {"P", "Ctrl + right drag"}
-key = imgui.Key
+        key = imgui.Key
         keys = {"Backspace": key.Backspace, "R": key.R, "Right": key.RightArrow}
         return gone | {row for row, key in keys.items() if int(key) in self._taken}
 
