@@ -1,13 +1,17 @@
-"""The small networks: a multi-layer perceptron, and an LSTM for history.
+"""The small networks: a multi-layer perceptron, and an LSTM or GRU for history.
 
-Both map (rows, inputs) and a memory (rows, ...) to (rows, outputs) and the next memory,
+All map (rows, inputs) and a memory (rows, ...) to (rows, outputs) and the next memory,
 so that a policy need not know which one it holds; the perceptron's memory has no
 elements. The LSTM is that of Hochreiter and Schmidhuber (1997) with the forget gate of
 Gers et al. (2000), whose bias starts at 1 (Jozefowicz et al. 2015): remember at first.
+So does the GRU's update gate (Cho et al. 2014). Whole batches of sequences of different
+lengths are :mod:`ml.recurrent`'s.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,8 +48,8 @@ class MLP(nn.Module):
         return self.layers(x)
 
 
-class LSTM(nn.Module):
-    """Stacked LSTM layers of one width, and a linear read-out.
+class Recurrent(nn.Module, ABC):
+    """Stacked recurrent layers of one width, and a linear read-out.
 
     Beside its input the first layer sees how much that changed since the last step,
     brought to unit size. At 100 Hz an input moves by a hundredth of its range in a
@@ -54,6 +58,8 @@ class LSTM(nn.Module):
     """
 
     gain: Tensor
+    states: ClassVar[int]
+    """Vectors that a layer remembers."""
 
     def __init__(
         self, inputs: int, outputs: int, hidden: Sequence[int], changes: bool = True
@@ -69,14 +75,18 @@ class LSTM(nn.Module):
         super().__init__()
         self.inputs, self.width, self.depth = inputs, hidden[0], len(hidden)
         self.changes = changes
-        seen = 2 * inputs if changes else inputs
-        self.lstm = nn.LSTM(seen, self.width, self.depth, batch_first=True)
+        self._build(2 * inputs if changes else inputs)
         self.readout = nn.Linear(self.width, outputs)
         self.register_buffer("gain", torch.full((inputs,), torch.nan))
-        for name, bias in self.lstm.named_parameters():
-            if name.startswith("bias_hh"):
-                # Gates are stacked as input, forget, cell, output.
-                bias.data[self.width : 2 * self.width].fill_(1.0)
+
+    @abstractmethod
+    def _build(self, seen: int) -> None:
+        """Make the recurrent layers, of rows (..., seen)."""
+
+    @abstractmethod
+    def _run(self, seen: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Sequences (rows, time, seen) and a state (states, depth, rows, width), None
+        for zeros -> (rows, time, width) and the next state."""
 
     def fit_changes(self, changes: Tensor) -> None:
         """Take the size of the changes from data, (n, inputs); NaN before."""
@@ -84,21 +94,17 @@ class LSTM(nn.Module):
         self.gain.copy_(torch.where(size > 0, 1 / size, 0.0))
 
     def memory(self, rows: int) -> Tensor:
-        """Zeros (rows, n): whether there was a last input, that input, LSTM's state."""
-        return torch.zeros(rows, 1 + self.inputs + 2 * self.depth * self.width)
+        """Zeros (rows, n): whether there was a last input, that input, the layers'."""
+        return torch.zeros(rows, 1 + self.inputs + self._size)
 
     def step(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """One time step: (rows, inputs), memory -> (rows, outputs), memory."""
-        begun, last, state = memory.split(
-            [1, self.inputs, 2 * self.depth * self.width], dim=1
-        )
+        begun, last, state = memory.split([1, self.inputs, self._size], dim=1)
         seen = self._seen(x, begun * (x - last))
-        # (rows, 2 * depth * width) -> hidden and cell, (depth, rows, width) each
-        state = state.reshape(-1, 2, self.depth, self.width).permute(1, 2, 0, 3)
-        y, state = self.lstm(
-            seen[:, None], (state[0].contiguous(), state[1].contiguous())
-        )
-        state = torch.stack(state).permute(2, 0, 1, 3).flatten(1)
+        # (rows, states * depth * width) -> (states, depth, rows, width)
+        state = state.reshape(-1, self.states, self.depth, self.width)
+        y, state = self._run(seen[:, None], state.permute(1, 2, 0, 3))
+        state = state.permute(2, 0, 1, 3).flatten(1)
         return self.readout(y[:, 0]), torch.cat(
             (torch.ones_like(begun), x, state), dim=1
         )
@@ -106,7 +112,51 @@ class LSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Whole sequences from an empty memory: (rows, time, ...), out and in."""
         change = torch.diff(x, dim=1, prepend=x[:, :1])
-        return self.readout(self.lstm(self._seen(x, change))[0])
+        return self.readout(self._run(self._seen(x, change), None)[0])
+
+    @property
+    def _size(self) -> int:
+        return self.states * self.depth * self.width
 
     def _seen(self, x: Tensor, change: Tensor) -> Tensor:
         return torch.cat((x, change * self.gain), dim=-1) if self.changes else x
+
+
+class LSTM(Recurrent):
+    """Hochreiter and Schmidhuber (1997), with forget gates."""
+
+    states = 2
+
+    def _build(self, seen: int) -> None:
+        self.lstm = nn.LSTM(seen, self.width, self.depth, batch_first=True)
+        # Gates are stacked as input, forget, cell, output.
+        remember(self.lstm, self.width)
+
+    def _run(self, seen: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        given = (
+            None if state is None else (state[0].contiguous(), state[1].contiguous())
+        )
+        y, after = self.lstm(seen, given)
+        return y, torch.stack(after)
+
+
+class GRU(Recurrent):
+    """Cho et al. (2014): two gates and one state for the LSTM's three and two."""
+
+    states = 1
+
+    def _build(self, seen: int) -> None:
+        self.gru = nn.GRU(seen, self.width, self.depth, batch_first=True)
+        # Gates are stacked as reset, update, new; an update gate of 1 keeps the state.
+        remember(self.gru, self.width)
+
+    def _run(self, seen: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        y, after = self.gru(seen, None if state is None else state[0].contiguous())
+        return y, after[None]
+
+
+def remember(layers: nn.LSTM | nn.GRU, width: int) -> None:
+    """Set the bias of the second gate, the one that keeps the state, to 1."""
+    for name, bias in layers.named_parameters():
+        if name.startswith("bias_hh"):
+            bias.data[width : 2 * width].fill_(1.0)
