@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets.errors import SandbotError
+from policies.collect import ATTEMPTS
 from policies.teleop.drag import Drag
 from policies.teleop.keys import Keys
 from policies.teleop.operator import Operator
@@ -67,6 +69,7 @@ class Cockpit(Guest):
 
     def tick(self, session: "Session") -> None:
         """Ask the inputs, in a pause as well."""
+        self._check_rate()
         wish = self.operator.poll()
         self._idle = wish.idle
         acts = {KEEP: self.keep, DISCARD: discard, REDO: redo}
@@ -129,6 +132,21 @@ class Cockpit(Guest):
         """Where the hands want to be."""
         return self.operator.markers()
 
+    def _check_rate(self) -> None:
+        """A script that never succeeds would type for ever.
+
+        Raises:
+            SandbotError: it is such a one.
+        """
+        take = self.take
+        if take is None or take.wanted is None or self.paced:
+            return
+        if take.failed >= ATTEMPTS * take.wanted:
+            raise SandbotError(
+                f"{take.failed} episodes failed and {take.kept} of {take.wanted} are "
+                f"kept: give the script more --seconds, or keep failures"
+            )
+
     def _state(self) -> str:
         """What is going on."""
         if self._waits:
@@ -138,8 +156,8 @@ class Cockpit(Guest):
         if not self.take:
             return "over"
         if self.take.worth_keeping:
-            return "over, will be kept: Enter goes on, Delete discards, R redoes"
-        return "over, not solved: Enter keeps it, else it is thrown away"
+            return "over: will be kept (else Delete or R)"
+        return "over, not solved: thrown away (else Enter)"
 
     def _commands(self) -> tuple[Command, ...]:
         """What a person may ask of an episode."""
@@ -147,18 +165,21 @@ class Cockpit(Guest):
             Command(
                 label="Keep",
                 keys=("Enter",),
+                does="keep; go on",
                 tooltip="End the episode here and keep it; in the pause: go on",
                 run=self.keep,
             ),
             Command(
                 label="Discard",
                 keys=("Delete", "Backspace"),
+                does="throw away",
                 tooltip="Throw this episode away; the next start is another one",
                 run=discard,
             ),
             Command(
                 label="Redo",
                 keys=("R",),
+                does="same start again",
                 tooltip="Throw this episode away and start it again",
                 run=redo,
             ),

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 FORCE, TORQUE = 8.0, 0.8
 """At which a hand goes at its fastest [N], [N m]."""
 HELP = (
-    ("Ctrl + right drag", "pull an arm: its hand goes along"),
-    ("Ctrl + left drag", "twist an arm: its hand turns along"),
+    ("Ctrl right drag", "pull an arm along"),
+    ("Ctrl left drag", "twist its hand"),
 )
 
 

@@ -40,14 +40,14 @@ DEAD = 0.15
 """A stick nearer to its middle is at rest, as a fraction of its way."""
 REQUESTS = {A: KEEP, B: DISCARD, Y: REDO}
 HELP = (
-    ("pad: left stick", "move left, right, away and back"),
-    ("pad: right stick", "move up and down, turn left and right"),
-    ("pad: left bumper, held", "the left stick rolls and tilts"),
-    ("pad: triggers", "right closes the gripper, left opens it"),
-    ("pad: right bumper", "steer the other hand, or both"),
+    ("pad left stick", "left, right, away, back"),
+    ("pad right stick", "up, down, turn"),
+    ("pad left bumper", "left stick rolls, tilts"),
+    ("pad triggers", "open, close"),
+    ("pad right bumper", "other hand, or both"),
 )
-DRIVE_HELP = ("pad: cross", "drive the base")
-REQUEST_HELP = ("pad: A, B, Y", "keep, discard, redo the episode")
+DRIVE_HELP = ("pad cross", "drive the base")
+REQUEST_HELP = ("pad A B Y", "keep, discard, redo")
 
 
 class Device(Protocol):

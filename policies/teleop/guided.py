@@ -9,6 +9,7 @@ Whoever steers against an end need not steer all the way back.
 import numpy as np
 
 from policies.aloha.script import START_OPENING, Pose
+from policies.teleop.leader import turn_to_go
 from policies.teleop.wish import GRIP, MOVE, TURN, HandView, Twist, clipped
 
 EASE = 0.1
@@ -47,8 +48,6 @@ class GuidedHand:
         """
         from scipy.spatial.transform import Rotation
 
-        from controllers.so3 import error
-
         fresh = 1 - self._keep
         self._velocity += fresh * (clipped(wish.velocity, MOVE) - self._velocity)
         self._turning += fresh * (clipped(wish.turning, TURN) - self._turning)
@@ -57,7 +56,7 @@ class GuidedHand:
             position = grip.position + clipped(position - grip.position, leash)
         self.position = position
         turned = Rotation.from_rotvec(self._dt * self._turning).as_matrix()
-        ahead = clipped(error(turned @ self.rotation, leader.rotation), TURN_LEASH)
+        ahead = clipped(turn_to_go(turned @ self.rotation, leader.rotation), TURN_LEASH)
         self.rotation = Rotation.from_rotvec(ahead).as_matrix() @ leader.rotation
         self._open(wish)
 

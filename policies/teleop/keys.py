@@ -48,11 +48,15 @@ SLOW = 0.25
 SILENCE = 0.5
 """[s of wall clock]"""
 HELP = (
-    ("W S, A D, Q E", "move away and back, left and right, down and up"),
-    ("I K, J L, U O", "tilt up and down, turn left and right, roll"),
-    ("F", "close or open the gripper"),
-    ("H", "steer the other hand, or both"),
-    ("Shift, held", "slowly"),
+    ("W S", "away, back"),
+    ("A D", "left, right"),
+    ("Q E", "down, up"),
+    ("I K", "tilt up, down"),
+    ("J L", "turn left, right"),
+    ("U O", "roll"),
+    ("F", "close, open the gripper"),
+    ("H", "other hand, or both"),
+    ("Shift", "slowly"),
 )
 DRIVE_HELP = ("arrows", "drive the base")
 

@@ -32,8 +32,8 @@ STEERED = (("right",), ("left",), ("left", "right"))
 """Which hands may be steered at a time, in the order of choosing."""
 AWAY = {"aloha": (0.0, 1.0, 0.0), "mobile-aloha": (1.0, 0.0, 0.0)}
 """By robot: where its person looks, in the robot's frame."""
-_ACTIVE, _RESTING = (0.16, 0.75, 0.35, 0.85), (0.55, 0.58, 0.62, 0.6)
-_POINTER = 0.06
+_ACTIVE, _RESTING = (0.1, 0.9, 0.35, 0.9), (0.95, 0.75, 0.2, 0.5)
+_POINTER = 0.09
 """Length of the arrow that shows where a hand points [m]."""
 
 
@@ -132,7 +132,7 @@ class Operator:
         )
 
     def markers(self) -> list[Marker]:
-        """Where each hand wants its grip and points, the steered ones in green."""
+        """Where each hand wants its grip and points, the steered in green."""
         shapes = []
         for side, hand in self.hands.items():
             colour = _ACTIVE if side in self.active else _RESTING
@@ -141,8 +141,8 @@ class Operator:
             )
             ends = self._in_world(ends)
             shapes += [
-                Marker(kind="sphere", points=ends[:1], size=0.011, rgba=colour),
-                Marker(kind="arrow", points=ends, size=0.005, rgba=colour),
+                Marker(kind="sphere", points=ends[:1], size=0.014, rgba=colour),
+                Marker(kind="arrow", points=ends, size=0.007, rgba=colour),
             ]
         return shapes
 

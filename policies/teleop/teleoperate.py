@@ -312,7 +312,7 @@ def _make_env(
 
 def _hints(rows: Sequence[tuple[str, str]], records: bool) -> Iterator[str]:
     """What the inputs do, in a line; and what a recording asks of a person."""
-    yield "; ".join(f"{keys}: {does}" for keys, does in rows)
+    yield "; ".join(f"{keys} {does}" for keys, does in rows)
     if records:
         yield (
             "an episode waits for your first input, and ends when it is solved; Enter "

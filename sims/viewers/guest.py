@@ -33,6 +33,8 @@ class Command:
     keys: tuple[str, ...]
     """Names of the keys, as in :data:`KEY_NAMES`; a viewer's own meaning of them rests
     meanwhile."""
+    does: str
+    """What it does, in a few words."""
     tooltip: str
     """What it does, in one line."""
     run: "Callable[[Session], Any]"

@@ -56,26 +56,33 @@ _ACTS: tuple[tuple[tuple[Any, ...], Callable[[Session], Any]], ...] = (
 _BUTTONS = (
     Command(
         label="Reset",
+        does="next episode",
         keys=("Backspace",),
         tooltip="Next episode; the policy starts afresh",
         run=Session.reset,
     ),
     Command(
         label="Repeat",
+        does="same episode again",
         keys=("R",),
         tooltip="The same episode again",
         run=Session.repeat,
     ),
     Command(
         label="Push",
+        does="push",
         keys=("P",),
         tooltip="A short push in a new direction",
         run=Session.push,
     ),
 )
 _WIDTH = 330.0
+_COLUMN = 135.0
+"""Where what a key does is written, beside the key [pixels]."""
 _GREEN = imgui.Vec4(0.16, 0.62, 0.33, 1.0)
 _BLUE = imgui.Vec4(0.22, 0.48, 0.82, 1.0)
+_LIGHT = imgui.Vec4(1.0, 0.85, 0.4, 1.0)
+_PLAIN = imgui.Vec4(0.9, 0.9, 0.9, 1.0)
 _RED = imgui.Vec4(0.96, 0.42, 0.36, 1.0)
 
 
@@ -246,8 +253,8 @@ class Panel(plugin.ViewerPlugin):
         imgui.TextUnformatted(f"policy {status.policy}, engine {status.engine}")
         imgui.Spacing()
         self._build_buttons_gui(status)
-        for line in status.lines:
-            imgui.TextWrapped(line)
+        for index, line in enumerate(status.lines):
+            imgui.TextColored(_LIGHT if index == 0 else _PLAIN, line)
         self._build_choices_gui(status)
         self._build_episode_gui(status)
         if status.error:
@@ -283,10 +290,12 @@ class Panel(plugin.ViewerPlugin):
 
     def _build_keys_gui(self) -> None:
         """The guest's keys, its commands', and the viewer's that are left."""
-        rows = [*self._help, *((", ".join(c.keys), c.tooltip) for c in self._commands)]
+        rows = [*self._help, *((" ".join(c.keys), c.does) for c in self._commands)]
         rows += [row for row in KEYS if row[0] not in self._gone()]
         for keys, does in rows:
-            imgui.TextUnformatted(f"{keys:<18} {does}")
+            imgui.TextUnformatted(keys)
+            imgui.SameLine(_COLUMN)
+            imgui.TextUnformatted(does)
 
     def _gone(self) -> set[str]:
         """Rows of :data:`KEYS` that do not hold with this guest."""

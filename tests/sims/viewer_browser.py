@@ -91,11 +91,34 @@ class Browser:
 
     def press(self, key: str, code: str, number: int) -> None:
         """Press and release a key, as a person would."""
-        common = {"key": key, "code": code, "windowsVirtualKeyCode": number}
-        text = {"text": key} if len(key) == 1 else {}
-        self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)
+        self.key_down(key, code, number)
         time.sleep(0.15)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+        self.key_up(key, code, number)
+
+    def key_down(self, key: str, code: str, number: int) -> None:
+        """Press a key, and hold it."""
+        text = {"text": key} if len(key) == 1 else {}
+        self._key("keyDown", key, code, number, **text)
+
+    def key_up(self, key: str, code: str, number: int) -> None:
+        """Release a key."""
+        self._key("keyUp", key, code, number)
+
+    def _key(self, kind: str, key: str, code: str, number: int, **more: str) -> None:
+        common = {"key": key, "code": code, "windowsVirtualKeyCode": number}
+        self.call("Input.dispatchKeyEvent", type=kind, **common, **more)
+
+    def mouse(self, kind: str, x: int, y: int, button: str = "none", **more: Any) -> None:
+        """Move the mouse, or press or release a button there.
+
+        Args:
+            kind: mouseMoved, mousePressed or mouseReleased.
+            x: from the left [pixels].
+            y: from the top [pixels].
+            button: none, left or right.
+            more: such as ``modifiers``, 2 of which is Ctrl.
+        """
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, **more)
 
     def screenshot(self, path: Path) -> None:
         """Write a PNG of the page."""

@@ -17,12 +17,19 @@ from tests.sims.viewer_browser import wait_for
 class Server:
     """The process; a context manager that insists on a clean exit."""
 
-    def __init__(self) -> None:
-        """Start it and wait for the address."""
+    module = "tests.sims.viewer_server"
+    """What the process runs."""
+
+    def __init__(self, *arguments: str) -> None:
+        """Start it and wait for the address.
+
+        Args:
+            arguments: of the process.
+        """
         self.last: dict[str, Any] = {}
         """The latest line."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sims.viewer_server"],
+            [sys.executable, "-m", self.module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
