@@ -3,8 +3,8 @@
 python -m benchmarks.play [--task aloha-transfer-cube]
 
 Starts ``sandbot play`` as a user does, opens its address in a headless Chromium that is
-running already, and waits until two pictures of the page differ in the scene: then the
-robot is there and moves. The last picture is kept where --picture says.
+running already, and waits until two pictures of the page both show a scene and differ
+in it: then the robot is there and moves. The last picture is kept where --picture says.
 """
 
 import argparse
@@ -23,6 +23,9 @@ BAR = 10.0
 """[s]"""
 CHANGED = 0.001
 """Share of the scene's pixels that differ when something moves."""
+DRAWN = 10.0
+"""Standard deviation of the scene's pixels, of 255, when something is drawn there; an
+empty page has none, and its coming and going is no motion."""
 
 
 def main() -> None:
@@ -68,7 +71,8 @@ def _once(task: str, picture: Path | None) -> float:
                 except AssertionError:  # the page is only just loading
                     return False
                 before, after = (_scene(shot) for shot in shots)
-                return bool((before != after).any(-1).mean() > CHANGED)
+                drawn = min(before.std(), after.std()) > DRAWN
+                return drawn and bool((before != after).any(-1).mean() > CHANGED)
 
             wait_for(moves, 60, "motion in the page")
             seconds = time.perf_counter() - began
