@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from assets.errors import UsageError
+from ml.tiles import run_tiled
 from ml.transformer import (
     TransformerConfig,
     TransformerDecoder,
@@ -274,6 +275,32 @@ def test_initial_weights() -> None:
         assert (linear.bias == 0).all()
         assert 0.99 * bound < linear.weight.abs().max() <= bound
     assert (layer.around_attention.norm.weight == 1).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bits_do_not_depend_on_the_batch(threads: int) -> None:
+    """In tiles, as policies act: encoder with padding and causal, then decoder."""
+    torch.manual_seed(0)
+    config = TransformerConfig(layers=2)
+    encoder, decoder = TransformerEncoder(config), TransformerDecoder(config)
+    encoder.eval()
+    decoder.eval()
+    queries = torch.randn(20, 128)
+
+    def act(x: Tensor, padding: Tensor) -> Tensor:
+        memory = encoder(encoder(x, padding=padding), causal=True)
+        start = x.new_zeros(len(x), 20, 128)
+        return decoder(start, memory, position=queries, memory_padding=padding)
+
+    x = torch.randn(130, 30, 128)
+    padding = padding_of([1 + i % 30 for i in range(130)], 30)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    (whole,) = run_tiled(act, x, padding)
+    for start, stop in ((0, 1), (13, 90), (129, 130)):
+        (part,) = run_tiled(act, x[start:stop], padding[start:stop])
+        assert torch.equal(part, whole[start:stop])
+    torch.set_num_threads(before)
 
 
 def test_a_step_on_a_cpu_core_is_fast() -> None:

@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from assets.errors import UsageError
+from ml.tiles import run_tiled
 from ml.transformer import TransformerConfig, TransformerEncoder, sinusoidal_2d
 from ml.vision import (
     ENCODERS,
@@ -163,6 +164,17 @@ def test_vit_sees_where_patches_are() -> None:
         changed[..., 8:16, 16:24] = 1 - changed[..., 8:16, 16:24]
         moved = (net.feature_map(images) - net.feature_map(changed)).abs().sum(1)[0]
     assert np.unravel_index(int(moved.argmax()), (4, 4)) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ["small_cnn", "vit"])
+def test_bits_do_not_depend_on_the_batch(kind: str) -> None:
+    torch.manual_seed(0)
+    net = make_encoder(kind, (3, 64, 64)).eval()
+    images = torch.rand(100, 3, 64, 64)
+    (whole,) = run_tiled(net, images)
+    for start, stop in ((0, 1), (33, 99)):
+        (part,) = run_tiled(net, images[start:stop])
+        assert torch.equal(part, whole[start:stop])
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
