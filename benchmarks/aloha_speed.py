@@ -17,8 +17,9 @@ from evaluation.results import rows
 from evaluation.rollout import rollout
 from ml.provenance import command
 from ml.training_setup import TrainingConfig
-from policies.bc import BCConfig, train
+from policies.bc import BCConfig
 from policies.collect import collect
+from policies.imitation import train
 
 TASK = "aloha-transfer-cube"
 EXECUTE = 10

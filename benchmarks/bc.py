@@ -20,8 +20,9 @@ from benchmarks.record import record
 from evaluation.rollout import Rollout, rollout
 from ml.statistics import mcnemar_exact, wilson_interval
 from ml.training_setup import TrainingConfig
-from policies.bc import BCConfig, train
+from policies.bc import BCConfig
 from policies.collect import CollectSummary, collect
+from policies.imitation import train
 
 TASK = "arm-reach"
 VELOCITIES = ("joint_vel",)

@@ -15,10 +15,14 @@ import numpy as np
 from assets.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from policies.execution import Execution
     from sims.arrays import Obs
     from sims.env import Env
     from sims.policy import Policy
 
+SEEING_ENVS = 16
+"""Environments side by side where a policy looks at pictures, which are drawn one by
+one."""
 _OUTCOME = "outcome: "
 """Prefix of the outcomes among the columns of a batch."""
 
@@ -85,6 +89,7 @@ def rollout(
     num_envs: int | None = None,
     threads: int = 0,
     device: str = "cpu",
+    execution: "Execution | None" = None,
     progress: Progress | None = None,
 ) -> Rollout:
     """Run one policy for so many episodes.
@@ -99,6 +104,7 @@ def rollout(
         num_envs: side by side; None: as many as the engine likes.
         threads: of the engine; 0: one per core.
         device: of networks: cpu, cuda or auto.
+        execution: how a network's chunks are executed; None: as its checkpoint says.
         progress: told of each control step.
 
     Raises:
@@ -107,6 +113,7 @@ def rollout(
     """
     from policies import make_policy
     from policies.clock import PhysicsClock
+    from policies.seeing import observed_by
     from sims import make_env, make_task
     from sims.registry import find_engine
 
@@ -116,6 +123,15 @@ def rollout(
         raise UsageError(f"num_envs must be at least 1, got {num_envs}")
     the_task = make_task(task)
     engine_name, entry = find_engine(the_task, engine)
+
+    def make_actor(size: int) -> "Policy":
+        return make_policy(
+            policy, the_task, size, seed=seed, device=device, execution=execution
+        )
+
+    seen = observed_by(make_actor(1))
+    if num_envs is None and seen:
+        num_envs = SEEING_ENVS
     batches = list(chunks(episodes, num_envs or entry.default_num_envs))
     env = make_env(
         the_task,
@@ -124,14 +140,13 @@ def rollout(
         randomize=randomize,
         seed=seed,
         threads=threads,
+        **seen,
     )
     try:
         parts = []
         with PhysicsClock(env.engine) as clock:
             for ids in batches:
-                actor = make_policy(
-                    policy, the_task, env.num_envs, seed=seed, device=device
-                )
+                actor = make_actor(env.num_envs)
                 count = min(episodes - int(ids[0]), len(ids))
                 parts.append(_run(env, actor, ids, count, seed, progress))
             share = clock.share
@@ -181,6 +196,7 @@ def evaluate(
     num_envs: int | None = None,
     threads: int = 0,
     device: str = "cpu",
+    execution: "Execution | None" = None,
     on_start: Callable[[str, str, str, int], None] | None = None,
     progress: Progress | None = None,
 ) -> list[Rollout]:
@@ -198,6 +214,7 @@ def evaluate(
         num_envs: side by side; None: as many as each engine likes.
         threads: of the engines; 0: one per core.
         device: of networks: cpu, cuda or auto.
+        execution: how networks' chunks are executed; None: as their checkpoints say.
         on_start: told policy, engine, randomisation and the number of episode steps to
             come, before each combination.
         progress: told of each control step.
@@ -211,7 +228,10 @@ def evaluate(
     """
     if engines is None:
         engines = (_usual_engine(task),)
-    steps = _check(task, policies, engines, randomize, episodes, seed, num_envs, device)
+    steps = _check(
+        *(task, policies, engines, randomize, episodes),
+        *(seed, num_envs, device, execution),
+    )
     results = []
     for policy in policies:
         for profile in randomize:
@@ -229,6 +249,7 @@ def evaluate(
                         num_envs=num_envs,
                         threads=threads,
                         device=device,
+                        execution=execution,
                         progress=progress,
                     )
                 )
@@ -284,6 +305,7 @@ def _check(
     seed: int,
     num_envs: int | None,
     device: str,
+    execution: "Execution | None",
 ) -> int:
     """Refuse what cannot run before anything runs; the steps of an episode."""
     from policies import make_policy
@@ -313,7 +335,9 @@ def _check(
                 f"randomisation of {task!r}", profile, the_task.randomizations
             )
     for policy in policies:
-        make_policy(policy, the_task, 1, seed=seed, device=device)
+        make_policy(
+            policy, the_task, 1, seed=seed, device=device, execution=execution
+        )
     return int(the_task.max_steps)
 
 

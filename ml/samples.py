@@ -8,6 +8,7 @@ Validation is split off by *episode*: frames of one episode are nearly equal to 
 neighbours, and a split by frame would measure memory, not learning.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import Tensor
 from assets.errors import UsageError
 
 Batch = dict[str, Tensor]
+Pictures = tuple[np.ndarray, np.ndarray]
+"""All pictures, and the place among them of each frame's."""
 
 
 class Samples(Protocol):
@@ -33,25 +36,26 @@ class Frames:
     """Single frames: ``inputs`` and ``targets``, each (frames, size)."""
 
     def __init__(self, inputs: np.ndarray, targets: np.ndarray) -> None:
-        """Hold all frames as float32."""
-        self._inputs = torch.from_numpy(np.ascontiguousarray(inputs, np.float32))
-        self._targets = torch.from_numpy(np.ascontiguousarray(targets, np.float32))
+        """Hold all frames as float32, both (frames, size)."""
+        self.inputs = torch.from_numpy(np.ascontiguousarray(inputs, np.float32))
+        self.targets = torch.from_numpy(np.ascontiguousarray(targets, np.float32))
 
     def __len__(self) -> int:
-        return len(self._inputs)
+        return len(self.inputs)
 
     def gather(self, indices: Tensor) -> Batch:
         """``inputs`` and ``targets``, (len(indices), size)."""
         return {
-            "inputs": self._inputs[indices],
-            "targets": self._targets[indices],
+            "inputs": self.inputs[indices],
+            "targets": self.targets[indices],
         }
 
 
 class Chunks:
-    """Single frames with the actions of the next steps.
+    """Single frames with those before and the actions of the next steps.
 
     Beyond an episode's end there is none: the last action is repeated, uncounted.
+    Before its start the first frame stands in.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Chunks:
         lengths: np.ndarray,
         *,
         chunk: int,
+        history: int = 1,
+        pictures: Mapping[str, Pictures] | None = None,
     ) -> None:
         """Lay out the chunks.
 
@@ -69,25 +75,41 @@ class Chunks:
             targets: likewise.
             lengths: (episodes,) frames of each.
             chunk: actions that go with a frame, its own the first.
+            history: frames that go with it, its own the last.
+            pictures: by name, of the present frame: all there are, (n, 3, height,
+                width) uint8, and which of them belongs to a frame, (frames,).
         """
         self._frames = Frames(inputs, targets)
-        last = np.repeat(np.cumsum(lengths) - 1, lengths)
+        ends = np.cumsum(lengths)
+        last = np.repeat(ends - 1, lengths)
+        first = np.repeat(ends - lengths, lengths)
         self._last = torch.from_numpy(last.astype(np.int64))
+        self._first = torch.from_numpy(first.astype(np.int64))
         self._ahead = torch.arange(chunk)
+        self._behind = torch.arange(1 - history, 1)
+        self._pictures = dict(pictures or {})
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def gather(self, indices: Tensor) -> Batch:
-        """``inputs`` (n, size), ``targets`` (n, chunk, size), ``counts`` (n, chunk)."""
+        """``inputs`` (n, history * size), oldest first, ``targets`` (n, chunk, size),
+        ``counts`` (n, chunk), and pictures (n, 3, height, width)."""
         wanted = indices[:, None] + self._ahead
         last = self._last[indices][:, None]
         inside = torch.minimum(wanted, last)
-        return {
-            "inputs": self._frames.gather(indices)["inputs"],
-            "targets": self._frames.gather(inside)["targets"],
+        seen = torch.maximum(
+            indices[:, None] + self._behind, self._first[indices][:, None]
+        )
+        batch = {
+            "inputs": self._frames.inputs[seen].flatten(1),
+            "targets": self._frames.targets[inside],
             "counts": (wanted <= last).float(),
         }
+        for name, (all_of_them, rows) in self._pictures.items():
+            chosen = np.asarray(all_of_them[rows[indices.numpy()]])
+            batch[name] = torch.from_numpy(chosen)
+        return batch
 
 
 class Windows:
@@ -119,6 +141,7 @@ class Windows:
         """
         self._frames = Frames(inputs, targets)
         self._window, self._burn_in = window, burn_in
+        self.frames_per_sample = window
         ends = np.cumsum(lengths)
         starts, firsts = [], []
         for end, length in zip(ends, lengths, strict=True):

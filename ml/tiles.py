@@ -18,7 +18,7 @@ TILE = 64
 """Rows of a tile: a batch of one stays cheap, thousands stay efficient."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def run_tiled(
     function: Callable[..., Any], *inputs: Tensor, tile: int = TILE
 ) -> tuple[Tensor, ...]:

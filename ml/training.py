@@ -2,37 +2,55 @@
 
 A killed training that is resumed ends with the same bits as one that was left alone.
 For that, each thing a step depends on is either a function of the step (learning rate,
-choice of samples) or in the training state (weights, average, optimiser's moments,
-random generator, running sums of the log), which is replaced atomically every few
-hundred steps. The number of threads is part of the configuration, since it can change
-the order of a sum.
+choice of samples, the loss's own draws) or in the training state
+(:mod:`ml.training_state`), which is replaced atomically every few hundred steps. The
+number of threads is part of the configuration, since it can change the order of a sum.
+
+A loss is given as one sum and one weight per sample, and the loop divides: so a batch
+that is spread over processes, or computed in parts, has the gradient of the whole one
+also where samples weigh differently (padded chunks, say).
 """
 
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from assets.errors import SandbotError, UsageError
-from ml.device import find_device
+from assets.errors import SandbotError
 from ml.ema import EMA
 from ml.metrics_log import MetricsLog
+from ml.parallel import Parallel
 from ml.samples import Batch, Order, Samples
 from ml.schedule import cosine_factor
-from ml.state_file import load_state, save_state
+from ml.step_draws import StepDraws
 from ml.training_setup import STATE, TrainingConfig
+from ml.training_state import load_training, save_training
 
-FORMAT = 1
+FORMAT = 2
 """Of the training state; another number cannot be resumed."""
 
-Loss = Callable[[nn.Module, Batch], Tensor]
-"""(model, batch) -> the mean loss, a scalar."""
+
+class Terms(NamedTuple):
+    """A loss, sample by sample; that of the batch is ``total.sum() / weight.sum()``."""
+
+    total: Tensor
+    """(n,) each sample's loss, summed over what counts in it."""
+    weight: Tensor
+    """(n,) how much that is."""
+    parts: dict[str, Tensor] = {}  # noqa: RUF012  never written to
+    """What the total is made of, (n,) each, for the log."""
+
+
+Loss = Callable[[nn.Module, Batch, StepDraws], Terms]
+"""Of a model, on a batch; whatever it draws, it draws from the third."""
+Evaluate = Callable[[nn.Module], dict[str, float]]
+"""What a model does in its environment: "success" and other figures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +60,15 @@ class TrainingResult:
     steps: int
     """Steps done."""
     best_step: int
-    """Step of the lowest validation loss."""
+    """Step of the chosen weights."""
     validation_loss: float
-    """Of the averaged weights, at that step."""
+    """Of the averaged weights, the last one measured up to that step."""
     seconds: float
     """Wall-clock time in the loop, over all resumptions [s]."""
     weights: dict[str, Tensor]
     """The averaged weights and buffers of that step."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """What the evaluation on the way found of them; empty: there was none."""
 
 
 class Trainer:
@@ -66,6 +86,8 @@ class Trainer:
         config: TrainingConfig,
         batch: int,
         identity: dict[str, Any],
+        evaluate: Evaluate | None = None,
+        parallel: Parallel | None = None,
     ) -> None:
         """Set up at step 0, or where the folder's training state ends.
 
@@ -76,34 +98,47 @@ class Trainer:
             validation: samples to stop by.
             folder: of the run, see :func:`ml.training_setup.open_run`.
             config: how to train.
-            batch: samples per step (a sample may hold many frames).
+            batch: samples per step (a sample may hold many frames), over all processes.
             identity: plain data that names what is trained on what; a state with
                 another one is not continued.
+            evaluate: called every ``config.evaluate_every`` steps with the averaged
+                weights.
+            parallel: the processes; None: joined here.
 
         Raises:
             UsageError: the state belongs to another configuration or other data.
             SandbotError: the state is damaged.
         """
-        self.device = find_device(config.device)
+        self.parallel = parallel or Parallel(config.device, config.precision)
+        self.device = self.parallel.device
         self.model, self.loss = model.to(self.device), loss
         self.train, self.validation = train, validation
         self.folder, self.config = folder, config
+        self.evaluate = evaluate if config.evaluate_every else None
         whole = {"format": FORMAT, "training": asdict(config), **identity}
         self.identity = json.loads(json.dumps(whole))  # as it comes back from a file
         self.order = Order(len(train), batch, config.seed)
         self.ema = EMA(model, max_decay=config.ema_decay)
-        self.optimizer = _optimizer(model, config)
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        self._objective, self.optimizer = self.parallel.prepare(
+            _Objective(model, loss), _optimizer(model, config)
+        )
         self.step = 0
         self.best = self.ema.state_dict()
-        self.best_loss, self.best_step, self.waited = math.inf, 0, 0
+        self.best_score, self.best_step, self.waited = -math.inf, 0, 0
+        self.validation_loss, self.figures = math.inf, {}
+        self.best_loss, self.best_figures = math.inf, {}
         self.loss_sum, self.loss_count, self.seconds = 0.0, 0, 0.0
         if (folder / STATE).is_file():
-            self._load()
+            load_training(self, folder / STATE)
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.step >= self.config.steps or self.waited >= self.config.patience
+        patient = self.waited < self.config.patience
+        if self.config.select != "validation":
+            patient = True
+        return self.step >= self.config.steps or not patient
 
     def run(
         self, progress: Callable[[int, float], object] | None = None
@@ -117,37 +152,59 @@ class Trainer:
             SandbotError: the loss or its gradient is no longer finite. The last
                 training state stays as it is.
         """
-        log = MetricsLog(
-            self.folder, step=self.step, tensorboard=self.config.tensorboard
-        )
+        log = None
+        if self.parallel.main:
+            log = MetricsLog(
+                self.folder, step=self.step, tensorboard=self.config.tensorboard
+            )
         began = time.perf_counter() - self.seconds
         try:
             while not self.finished:
-                loss, norm = self._update()
-                self.step += 1
-                self._log(log, loss, norm)
-                if self._due(self.config.validate_every):
-                    self._validate(log)
+                self._advance(log)
                 self.seconds = time.perf_counter() - began
                 if self._due(self.config.checkpoint_every) or self.finished:
-                    self._save()
+                    save_training(self, self.folder / STATE)
                 if progress is not None:
-                    progress(self.step, self.best_loss)
+                    progress(self.step, self.validation_loss)
         finally:
-            log.close()
+            if log is not None:
+                log.close()
         return TrainingResult(
             steps=self.step,
             best_step=self.best_step,
             validation_loss=self.best_loss,
             seconds=self.seconds,
             weights=self.best,
+            figures=self.best_figures,
         )
+
+    def _advance(self, log: MetricsLog | None) -> None:
+        """A step, and what is due after it."""
+        loss, norm, parts = self._update()
+        self.step += 1
+        self.loss_sum += loss
+        self.loss_count += 1
+        if self._due(self.config.log_every):
+            self._write(
+                log,
+                train_loss=self.loss_sum / self.loss_count,
+                learning_rate=self.optimizer.param_groups[0]["lr"],
+                gradient_norm=norm,
+                **parts,
+            )
+            self.loss_sum, self.loss_count = 0.0, 0
+        if self._due(self.config.validate_every):
+            self._validate(log)
+        if self.evaluate is not None and self._due(self.config.evaluate_every):
+            self._evaluate(log)
+        if self.config.select == "last" and self.step == self.config.steps:
+            self._choose(0.0)
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.config.steps
 
-    def _update(self) -> tuple[float, float]:
-        """One step of the optimiser; the loss before it, and the gradient's norm."""
+    def _update(self) -> tuple[float, float, dict[str, float]]:
+        """One step of the optimiser; the loss before it, the gradient's norm, parts."""
         rate = self.config.learning_rate * cosine_factor(
             self.step,
             total=self.config.steps,
@@ -157,50 +214,84 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        loss = self.loss(self.model, self._batch(self.train, self.order(self.step)))
         self.optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(
-            self.model.parameters(), self.config.gradient_clip
-        )
-        values = loss.item(), norm.item()
-        if not all(map(math.isfinite, values)):
-            raise self._broken(f"the loss is {values[0]}, its gradient {values[1]}")
+        rows = self.order(self.step)
+        own = self.parallel.share(len(rows), self.config.accumulate)
+        sums = torch.zeros(2, device=self.device)
+        parts: dict[str, Tensor] = {}
+        for index, part in enumerate(own):
+            batch = self._batch(self.train, rows[part])
+            with self.parallel.autocast():
+                terms = self._objective(batch, self._draws(self.step, part, len(rows)))
+            total = terms.total.sum()
+            self.parallel.backward(total, self._objective, index == len(own) - 1)
+            sums += torch.stack([total.detach(), terms.weight.sum()])
+            for name, value in terms.parts.items():
+                parts[name] = parts.get(name, 0) + value.detach().sum()
+        sums = self.parallel.total(sums)
+        if not sums.isfinite().all():
+            raise self._broken(f"the loss is {(sums[0] / sums[1]).item()}")
+        factor = self.parallel.size / sums[1]
+        norm = self.parallel.clip(
+            self.weights, factor, self.config.gradient_clip
+        ).item()
+        if not math.isfinite(norm) and self.config.precision != "fp16":
+            raise self._broken(f"the norm of the loss's gradient is {norm}")
         self.optimizer.step()
         self.ema.update(self.model)
-        return values
+        mean = (sums[0] / sums[1]).item()
+        return mean, norm, {k: (v * factor).item() for k, v in parts.items()}
+
+    def _draws(self, step: int, rows: slice, total: int) -> StepDraws:
+        return StepDraws(self.config.seed, step, rows, total, self.device)
 
     def _batch(self, samples: Samples, rows: Tensor) -> Batch:
         return {k: v.to(self.device) for k, v in samples.gather(rows).items()}
 
-    def _log(self, log: MetricsLog, loss: float, norm: float) -> None:
-        self.loss_sum += loss
-        self.loss_count += 1
-        if self._due(self.config.log_every):
-            log.write(
-                self.step,
-                train_loss=self.loss_sum / self.loss_count,
-                learning_rate=self.optimizer.param_groups[0]["lr"],
-                gradient_norm=norm,
-            )
-            self.loss_sum, self.loss_count = 0.0, 0
+    def _write(self, log: MetricsLog | None, **values: float) -> None:
+        if log is not None:
+            log.write(self.step, **values)
 
     @torch.no_grad()
-    def _validate(self, log: MetricsLog) -> None:
-        """Judge the averaged weights on the held-out episodes."""
-        total = 0.0
-        for part in torch.arange(len(self.validation)).split(self.order.batch):
-            loss = self.loss(self.ema.module, self._batch(self.validation, part))
-            total += loss.item() * len(part)
-        loss = total / len(self.validation)
+    def _validate(self, log: MetricsLog | None) -> None:
+        """Judge the averaged weights on the held-out episodes, with the same draws
+        each time."""
+        sums = torch.zeros(2, device=self.device)
+        parts = torch.arange(len(self.validation)).split(self.order.batch)
+        for index, rows in enumerate(parts):
+            draws = self._draws(-1 - index, slice(0, len(rows)), len(rows))
+            terms = self.loss(
+                self.ema.module, self._batch(self.validation, rows), draws
+            )
+            sums += torch.stack([terms.total.sum(), terms.weight.sum()])
+        loss = (sums[0] / sums[1]).item()
         if not math.isfinite(loss):
             raise self._broken(f"the validation loss is {loss}")
-        log.write(self.step, validation_loss=loss)
-        self.waited += 1
-        if loss < self.best_loss:
-            self.best_loss, self.best_step, self.waited = loss, self.step, 0
-            weights = self.ema.state_dict()
-            self.best = {k: v.to("cpu", copy=True) for k, v in weights.items()}
+        self.validation_loss = loss
+        self._write(log, validation_loss=loss)
+        if self.config.select == "validation":
+            self.waited += 1
+            if -loss > self.best_score:
+                self.waited = 0
+                self._choose(-loss)
+
+    def _evaluate(self, log: MetricsLog | None) -> None:
+        """Let the averaged weights act."""
+        evaluate, module = self.evaluate, self.ema.module
+        assert evaluate is not None
+        self.figures = self.parallel.once(lambda: evaluate(module))
+        self._write(log, **{f"evaluation/{k}": v for k, v in self.figures.items()})
+        if self.config.select == "success":
+            score = self.figures["success"]
+            if score >= self.best_score:  # of equals the longer trained
+                self._choose(score)
+
+    def _choose(self, score: float) -> None:
+        """The averaged weights, as they are now, are the best so far."""
+        self.best_score, self.best_step = score, self.step
+        self.best_loss, self.best_figures = self.validation_loss, self.figures
+        weights = self.ema.state_dict()
+        self.best = {k: v.to("cpu", copy=True) for k, v in weights.items()}
 
     def _broken(self, what: str) -> SandbotError:
         saved = (self.folder / STATE).is_file()
@@ -213,57 +304,16 @@ class Trainer:
             f"the data"
         )
 
-    def _save(self) -> None:
-        tensors = {"rng": torch.get_rng_state()}
-        for prefix, state in (
-            ("model", self.model.state_dict()),
-            ("ema", self.ema.state_dict()),
-            ("best", self.best),
-        ):
-            tensors |= {f"{prefix}/{name}": value for name, value in state.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{k}": v for k, v in state.items()}
-        numbers = {name: getattr(self, name) for name in _NUMBERS}
-        numbers |= {"identity": self.identity, "ema_updates": self.ema.updates}
-        tensors = {name: value.cpu() for name, value in tensors.items()}
-        save_state(self.folder / STATE, tensors, numbers)
 
-    def _load(self) -> None:
-        path = self.folder / STATE
-        tensors, numbers = load_state(path)
-        if numbers.get("identity") != self.identity:
-            raise UsageError(
-                f"{path} belongs to another training: "
-                f"{_difference(numbers.get('identity') or {}, self.identity)}. Resume "
-                f"with the same options and data, or train into another folder"
-            )
-        try:
-            self.model.load_state_dict(_part(tensors, "model"))
-            self.ema.module.load_state_dict(_part(tensors, "ema"))
-            self.best = _part(tensors, "best")
-            self._load_optimizer(_part(tensors, "optimizer"))
-            torch.set_rng_state(tensors["rng"])
-            for name in _NUMBERS:
-                setattr(self, name, numbers[name])
-            self.ema.updates = numbers["ema_updates"]
-        except (KeyError, RuntimeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise SandbotError(
-                f"training state {path} does not fit this network ({reason}): train "
-                f"anew into another folder"
-            ) from error
+class _Objective(nn.Module):
+    """Model and loss as one module, whose call is what processes synchronise on."""
 
-    def _load_optimizer(self, flat: dict[str, Tensor]) -> None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in flat.items():
-            index, _, key = name.partition("/")
-            state.setdefault(int(index), {})[key] = value
-        whole = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({**whole, "state": state})
+    def __init__(self, model: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
 
-
-_NUMBERS = ("step", "best_loss", "best_step", "waited", "loss_sum", "loss_count")
-_NUMBERS += ("seconds",)
+    def forward(self, batch: Batch, draws: StepDraws) -> Terms:
+        return self.loss(self.model, batch, draws)
 
 
 def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
@@ -276,21 +326,6 @@ def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
         },
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    start = f"{prefix}/"
-    return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
-
-
-def _difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
-    """Which entries of two nested dictionaries differ, in words."""
-    found = []
-    for key in sorted(old.keys() | new.keys()):
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found.append(_difference(a, b, f"{path}{key}."))
-        elif a != b:
-            found.append(f"{path}{key} was {a!r}, now {b!r}")
-    return "; ".join(part for part in found if part)
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=config.betas, fused=True
+    )

@@ -36,6 +36,21 @@ def reparameterize(mean: Tensor, logvar: Tensor, noise: Tensor | None = None) ->
     return mean + (0.5 * logvar).exp() * noise
 
 
+def kl_rows(mean: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, 1)) of each row, summed over the latent numbers.
+
+        1/2 sum (mean^2 + exp(logvar) - 1 - logvar)         Kingma and Welling, app. B
+
+    Args:
+        mean: (..., latent).
+        logvar: likewise.
+
+    Returns:
+        (...) [nat].
+    """
+    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(-1)
+
+
 def kl_to_standard(mean: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(0, 1)), sum over the latent numbers, mean over rows.
 
@@ -48,7 +63,7 @@ def kl_to_standard(mean: Tensor, logvar: Tensor) -> Tensor:
     Returns:
         A scalar [nat].
     """
-    return _kl(mean, logvar).mean()
+    return kl_rows(mean, logvar).mean()
 
 
 class VAE(nn.Module):
@@ -97,7 +112,7 @@ class VAE(nn.Module):
         likely = -0.5 * (
             error / variance + size * (math.log(2 * math.pi) + 2 * self.log_std)
         )
-        return likely - _kl(mean, logvar)
+        return likely - kl_rows(mean, logvar)
 
     def sample(self, z: Tensor, noise: Tensor | None = None) -> Tensor:
         """Data like that learned from.
@@ -227,8 +242,3 @@ class CVAE(nn.Module):
         if z is None:
             z = condition.new_zeros(len(condition), self.latent)
         return self.decoder(condition, z)
-
-
-def _kl(mean: Tensor, logvar: Tensor) -> Tensor:
-    """(..., latent) -> (...): KL to N(0, 1) of each row."""
-    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(-1)

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING
 
 from assets.errors import SandbotError, UsageError, unknown
 from ml.device import check_device
+from policies.learners import LEARNERS
 
 if TYPE_CHECKING:
+    from policies.execution import Execution
     from sims.policy import Policy
     from sims.task import Task
 
-CHECKPOINTS: dict[str, str] = {"bc": "policies.bc"}
+
+CHECKPOINTS: dict[str, str] = dict.fromkeys(LEARNERS, "policies.imitation")
 """By the kind in ``config.json``: the module whose ``load(folder, task, num_envs,
-device)`` makes the policy."""
+device, seed, execution)`` makes the policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +162,7 @@ def make_policy(
     num_envs: int,
     seed: int = 0,
     device: str = "cpu",
+    execution: "Execution | None" = None,
 ) -> "Policy":
     """A fresh policy for a task.
 
@@ -168,6 +172,7 @@ def make_policy(
         num_envs: how many environments it acts in.
         seed: of policies that draw random numbers.
         device: where networks run: cpu, cuda or auto.
+        execution: how a network's chunks are executed; None: as its checkpoint says.
 
     Raises:
         UsageError: neither a known name nor a checkpoint, or one for another task.
@@ -175,6 +180,11 @@ def make_policy(
     """
     check_device(device)
     if isinstance(name, str) and name in POLICIES:
+        if execution is not None:
+            raise UsageError(
+                f"{name} has no chunks of actions, and how chunks are executed was "
+                f"given: leave it out, or name a checkpoint"
+            )
         return POLICIES[name].make(task, num_envs, seed)
     folder = Path(name)
     if not folder.exists():
@@ -185,7 +195,8 @@ def make_policy(
             )
         raise unknown("policy", name, [*POLICIES, "the folder of a checkpoint"])
     kind = _checkpoint_kind(folder)
-    return import_module(CHECKPOINTS[kind]).load(folder, task, num_envs, device)
+    load = import_module(CHECKPOINTS[kind]).load
+    return load(folder, task, num_envs, device, seed, execution)
 
 
 def _checkpoint_kind(folder: Path) -> str:

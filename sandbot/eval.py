@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from assets.errors import UsageError
 from sandbot.options import (
     Batched,
+    Executed,
     Flag,
     Integer,
     MaybeNumber,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Seeded, Batched, TaskOrEnv, Networked):
+class Options(Seeded, Batched, TaskOrEnv, Networked, Executed):
     """Run policies in engines under randomisations, on the same episodes, and judge.
 
     Prints success rates with n and 95% Wilson intervals, and the gap between engines
@@ -106,6 +107,7 @@ def _evaluate(options: Options) -> list:
             seed=options.seed,
             num_envs=options.num_envs,
             device=options.device,
+            execution=options.execution(),
             on_start=start,
             progress=bar.update,
         )

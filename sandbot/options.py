@@ -138,6 +138,60 @@ class Networked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Imitated:
+    """The folder of the run becomes the checkpoint; metrics.jsonl and TensorBoard's
+    files are in it. Training may be interrupted at any moment: the same command with
+    --resume goes on to the same weights, to the bit.
+    """
+
+    data: PathName
+    """Folder of a dataset: of sandbot collect, or any in the LeRobot v3 layout."""
+    task: MaybeName = None
+    """That the dataset must be of; by default the one that it names itself. A dataset
+    that names none is learned from all the same."""
+    env: MaybeName = None
+    """A Gymnasium id in a task's place."""
+    out: PathName
+    """Folder of the run."""
+    resume: Flag = False
+    """Go on with the training in --out."""
+    overwrite: Flag = False
+    """Let a training in --out make way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """How a network's chunks of actions are executed."""
+
+    execute: MaybeInteger = None
+    """Actions of a predicted chunk that are executed before the network looks again; by
+    default as its checkpoint says, here and below."""
+    ensemble: MaybeNumber = None
+    """Temporal ensembling: it looks at every step, and all predictions for a moment are
+    averaged, the i-th oldest with weight exp(-this i). Below 0: none."""
+    sampling_steps: MaybeInteger = None
+    """Steps from noise to actions, of a diffusion or flow policy."""
+    delay: Integer = 0
+    """Control steps from a look until its chunk is there."""
+    real_time: Flag = False
+    """Make each new chunk continue the actions that are executed meanwhile (real-time
+    chunking), with a diffusion or flow policy."""
+
+    def execution(self) -> Any:
+        """These choices for :func:`policies.make_policy`; None: none were made."""
+        from policies.execution import Execution
+
+        chosen = Execution(
+            execute=self.execute,
+            ensemble=self.ensemble,
+            sampling_steps=self.sampling_steps,
+            delay=self.delay,
+            real_time=self.real_time,
+        )
+        return None if chosen == Execution() else chosen
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batched:
     """How work is spread."""
 

@@ -74,13 +74,17 @@ def run(arguments: Sequence[str]) -> int:
     from tqdm import tqdm
 
     from policies import make_policy
-    from sims import make_env
+    from policies.seeing import environment_of
     from sims.viewers import check_viewer, play
 
     check_viewer(options.viewer)
     usual = "zero" if options.mjcf else "random"
     name = options.policy or ("expert" if task.expert else usual)
-    env = make_env(
+    policy = make_policy(
+        name, task, options.num_envs, seed=options.seed, device=options.device
+    )
+    env = environment_of(
+        policy,
         task,
         engine=options.engine,
         num_envs=options.num_envs,
@@ -95,9 +99,6 @@ def run(arguments: Sequence[str]) -> int:
         bar.update(done - bar.n)
 
     try:
-        policy = make_policy(
-            name, task, options.num_envs, seed=options.seed, device=options.device
-        )
         summary = play(
             env,
             policy,

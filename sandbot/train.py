@@ -1,14 +1,15 @@
 """``sandbot train``: learn a policy. The algorithm comes first."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import field, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from assets.errors import UsageError, unknown
-from sandbot.options import Flag, PathName, TaskOption, parse
+from policies.learners import LEARNERS, find_learner
+from sandbot.options import Imitated, parse
 
 if TYPE_CHECKING:
     from ml.training import TrainingResult
@@ -18,71 +19,68 @@ def run(arguments: Sequence[str]) -> int:
     """Run the algorithm that the first argument names."""
     if not arguments:
         raise UsageError(
-            f"sandbot train wants an algorithm: {', '.join(ALGORITHMS)}. "
+            f"sandbot train wants an algorithm: {', '.join(LEARNERS)}. "
             "sandbot train bc --help lists its options."
         )
     name, rest = arguments[0], arguments[1:]
     if name in ("-h", "--help"):
         print("usage: sandbot train ALGORITHM [OPTIONS]\n")
-        for algorithm, (description, _) in ALGORITHMS.items():
-            print(f"  {algorithm:9}{description}")
+        for algorithm, (_, description) in LEARNERS.items():
+            print(f"  {algorithm:11}{description}")
         print("\nsandbot train ALGORITHM --help explains its options.")
         return 0
-    if name not in ALGORITHMS:
-        raise unknown("algorithm", name, ALGORITHMS)
-    return ALGORITHMS[name][1](rest)
+    if name not in LEARNERS:
+        raise unknown("algorithm", name, LEARNERS)
+    return _imitate(name, rest)
 
 
-def _bc(arguments: Sequence[str]) -> int:
-    """Behaviour cloning."""
-    from policies.bc import BCConfig, train
+def _imitate(name: str, arguments: Sequence[str]) -> int:
+    """Learn from demonstrations, by one of the algorithms."""
+    from policies.imitation import train
 
-    @dataclass(frozen=True, kw_only=True)
-    class Options:
-        """Clone demonstrations: a network learns the demonstrator's actions.
-
-        The folder of the run becomes the checkpoint; metrics.jsonl and TensorBoard's
-        files are in it. Training may be interrupted at any moment: the same command
-        with --resume goes on to the same weights, to the bit.
-        """
-
-        data: PathName
-        """Folder of a dataset that sandbot collect wrote."""
-        task: TaskOption
-        """The dataset must be of it."""
-        out: PathName
-        """Folder of the run."""
-        resume: Flag = False
-        """Go on with the training in --out."""
-        overwrite: Flag = False
-        """Let a training in --out make way."""
-        config: Annotated[BCConfig, tyro.conf.arg(name="")] = field(
-            default_factory=BCConfig
-        )
-        """What is learned, and how."""
-
-    options = parse(Options, "train bc", arguments, flat=True)
+    options: Any = parse(_options(name), f"train {name}", arguments, flat=True)
+    if options.task and options.env:
+        raise UsageError("give --task or --env, not both")
+    task = options.task or options.env
     result = train(
+        options.config,
         data=Path(options.data),
-        task=options.task,
+        task=task,
         out=Path(options.out),
-        config=options.config,
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    _say(options.out, options.task, result)
+    _say(options.out, task, result)
     return 0
 
 
-def _say(out: str, task: str, result: "TrainingResult") -> None:
+def _options(name: str) -> type:
+    """The options that all have, and the algorithm's own."""
+    config = find_learner(name).config
+    made = make_dataclass(
+        "Options",
+        [
+            (
+                "config",
+                Annotated[config, tyro.conf.arg(name="")],
+                field(default_factory=config),
+            )
+        ],
+        bases=(Imitated,),
+        frozen=True,
+        kw_only=True,
+    )
+    made.__doc__ = f"{LEARNERS[name][1].capitalize()}.\n\n{Imitated.__doc__}"
+    return made
+
+
+def _say(out: str, task: str | None, result: "TrainingResult") -> None:
+    found = ""
+    if "success" in result.figures:
+        found = f", success {result.figures['success']:.0%} on the way"
     print(
         f"{out}: {result.steps} steps in {result.seconds:.0f} s, validation loss "
-        f"{result.validation_loss:.2e} at step {result.best_step}\n"
-        f"how good it is: sandbot eval {task} --policy {out}"
+        f"{result.validation_loss:.2e} at step {result.best_step}{found}"
     )
-
-
-ALGORITHMS: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
-    "bc": ("behaviour cloning of recorded demonstrations", _bc),
-}
-"""By name: one line, and what runs it."""
+    if task:
+        print(f"how good it is: sandbot eval {task} --policy {out}")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ml.networks import MLP
 from ml.samples import Batch, Frames
-from ml.training import Trainer, TrainingResult
+from ml.step_draws import StepDraws
+from ml.training import Terms, Trainer, TrainingResult
 from ml.training_setup import TrainingConfig, open_run, reproducible
 
 CONFIG = TrainingConfig(
@@ -25,12 +26,13 @@ CONFIG = TrainingConfig(
 )
 
 
-def loss(model: nn.Module, batch: Batch) -> Tensor:
-    """Mean squared error, with noise on the inputs: the generator matters as well."""
+def loss(model: nn.Module, batch: Batch, draws: StepDraws) -> Terms:
+    """Mean squared error, with noise on the inputs: draws and generator matter."""
     x = batch["inputs"]
     if model.training:
-        x = x + 0.05 * torch.randn_like(x)
-    return (model(x) - batch["targets"]).square().mean()
+        x = x + 0.05 * draws.normal("x", x.shape[1]) + 0.01 * torch.randn_like(x)
+    error = (model(x) - batch["targets"]).square().mean(-1)
+    return Terms(error, torch.ones_like(error))
 
 
 def samples(seed: int, n: int) -> Frames:

@@ -12,9 +12,10 @@ from ml.samples import Chunks
 from ml.spec import ArraySpec
 from ml.training_setup import TrainingConfig
 from policies import make_policy
-from policies.bc import BCConfig, train
+from policies.bc import BCConfig
 from policies.chunks import ChunkQueue
 from policies.collect import collect
+from policies.imitation import train
 from policies.inputs import Inputs
 from sims import make_env, make_task
 

@@ -193,13 +193,13 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_is_loaded_by_its_kind(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "config.json").write_text('{"policy": "mine"}')
     (tmp_path / "its_module.py").write_text(
-        "def load(folder, task, num_envs, device):\n"
-        "    return folder.name, task.name, num_envs, device\n"
+        "def load(folder, task, num_envs, device, seed, execution):\n"
+        "    return folder.name, task.name, num_envs, device, seed\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(policies.CHECKPOINTS, "mine", "its_module")
-    made = make_policy(tmp_path, make_task("arm-reach"), 7, device="auto")
-    assert made == (tmp_path.name, "arm-reach", 7, "auto")
+    made = make_policy(tmp_path, make_task("arm-reach"), 7, 3, device="auto")
+    assert made == (tmp_path.name, "arm-reach", 7, "auto", 3)
 
 
 def test_importing_the_registry_is_light() -> None:
