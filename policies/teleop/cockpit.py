@@ -73,7 +73,7 @@ class Cockpit(Guest):
         wish = self.operator.poll()
         self._idle = wish.idle
         acts = {KEEP: self.keep, DISCARD: discard, REDO: redo}
-        for request in wish.requests if self.take else ():
+        for request in wish.requests:
             acts[request](session)
 
     def ready(self) -> bool:
@@ -114,8 +114,7 @@ class Cockpit(Guest):
 
     def keep(self, session: "Session") -> None:
         """The present episode ends here and is kept; a pause ends."""
-        assert self.take is not None
-        if not self.take.frames:
+        if self.take is None or not self.take.frames:
             return
         self.take.keep()
         if self.take.pending:

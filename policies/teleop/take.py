@@ -137,7 +137,7 @@ class Take:
             episode.write(self.writer, self.seed, self._identity)
             self._tape, self.pending = None, False
             self.writer.commit()
-            self._notify(f"episode {self.kept - 1} kept, {seconds:.1f} s")
+            self._notify(f"episode {self.kept} kept, {seconds:.1f} s")
 
     def discard(self) -> None:
         """Throw the present episode away, if there is one."""

@@ -30,7 +30,7 @@ def main() -> None:
     from sims.viewers.web import watch
 
     env = make_env("aloha-transfer-cube")
-    env.max_steps = 3000
+    env.max_steps = 30_000  # drawn in software, all takes its time
     operator = Operator(
         env.task, 1, list(open_inputs(["keys", "drag"], env.task).values())
     )
@@ -38,7 +38,7 @@ def main() -> None:
     recording = Recording(Path(sys.argv[1]), 30, 0, "none", False, (), (640, 480))
     with recording.open(env, False, False, notes.append) as take:
         assert take is not None
-        session = Session(env, operator, guest=Cockpit(operator, take), hold=3.0)
+        session = Session(env, operator, guest=Cockpit(operator, take), hold=60.0)
 
         def tell() -> None:
             while not stop.is_set():
@@ -52,7 +52,7 @@ def main() -> None:
                     },
                     "active": operator.active,
                     "opening": operator.hands["right"].opening,
-                    "state": env.task.sensed(env.engine)[0].tolist(),
+                    "state": env.engine.qpos[0].tolist(),
                     "cube": env.engine.pose("cube")[0][0].tolist(),
                     "kept": take.kept,
                     "discarded": take.discarded,

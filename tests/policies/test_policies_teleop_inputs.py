@@ -297,7 +297,7 @@ def test_a_hand_never_runs_far_ahead() -> None:
 
 
 def test_the_fast_logarithm_is_the_exact_one() -> None:
-    turns = Rotation.random(200, random_state=0).as_matrix()
+    turns = Rotation.random(200, rng=np.random.default_rng(0)).as_matrix()
     for target, rotation in zip(turns[::2], turns[1::2], strict=True):
         np.testing.assert_allclose(
             turn_to_go(target, rotation), error(target, rotation), atol=1e-12

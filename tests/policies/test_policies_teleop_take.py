@@ -281,5 +281,6 @@ def test_a_script_that_never_succeeds_ends_in_one_error(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_allowed_is_said(given: dict[str, Any], message: str) -> None:
+    call: dict[str, Any] = {"task": TASK} | given
     with pytest.raises(UsageError, match=message):
-        teleoperate(**({"task": TASK} | given))
+        teleoperate(**call)

@@ -108,17 +108,46 @@ class Browser:
         common = {"key": key, "code": code, "windowsVirtualKeyCode": number}
         self.call("Input.dispatchKeyEvent", type=kind, **common, **more)
 
-    def mouse(self, kind: str, x: int, y: int, button: str = "none", **more: Any) -> None:
-        """Move the mouse, or press or release a button there.
+    def control_drag(
+        self, start: tuple[int, int], end: tuple[int, int], until: Callable[[], Any]
+    ) -> bool:
+        """Drag with Ctrl and the right button, and hold until something is so.
 
         Args:
-            kind: mouseMoved, mousePressed or mouseReleased.
-            x: from the left [pixels].
-            y: from the top [pixels].
-            button: none, left or right.
-            more: such as ``modifiers``, 2 of which is Ctrl.
+            start: from the left, from the top [pixels].
+            end: likewise.
+            until: asked for ten seconds.
+
+        Returns:
+            Whether it came to be so.
         """
-        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, **more)
+        control = {"key": "Control", "code": "ControlLeft", "windowsVirtualKeyCode": 17}
+        held = {"button": "right", "buttons": 2, "modifiers": 2}
+        self._mouse("mouseMoved", start, modifiers=0)
+        time.sleep(1.0)
+        self.call("Input.dispatchKeyEvent", type="keyDown", modifiers=2, **control)
+        self._mouse("mouseMoved", start, modifiers=2)
+        time.sleep(1.0)
+        self._mouse("mousePressed", start, clickCount=1, **held)
+        time.sleep(0.5)
+        try:
+            for part in range(1, 6):
+                x, y = (
+                    a + (b - a) * part // 5 for a, b in zip(start, end, strict=True)
+                )
+                self._mouse("mouseMoved", (x, y), **held)
+            wait_for(until, 10, "what a drag does")
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            released = held | {"buttons": 0}
+            self._mouse("mouseReleased", end, clickCount=1, **released)
+            self.call("Input.dispatchKeyEvent", type="keyUp", **control)
+
+    def _mouse(self, kind: str, place: tuple[int, int], **more: Any) -> None:
+        x, y = place
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
     def screenshot(self, path: Path) -> None:
         """Write a PNG of the page."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 from tests.sims.viewer_browser import wait_for
 
@@ -64,7 +64,7 @@ class Server:
         except KeyError:
             raise AttributeError(name) from None
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
