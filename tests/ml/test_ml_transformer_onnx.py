@@ -26,7 +26,7 @@ class Chunk(nn.Module):
     def __init__(self, norm_first: bool) -> None:
         super().__init__()
         config = TransformerConfig(
-            width=32, heads=4, layers=2, feedforward=64, norm_first=norm_first
+            width=32, heads=4, layers=1, feedforward=64, norm_first=norm_first
         )
         self.encoder, self.decoder = (
             TransformerEncoder(config),

@@ -124,17 +124,17 @@ def test_small_cnn_learns_where_a_dot_is() -> None:
     seconds = []
     for _ in range(60):
         images, at = dots(64)
-        start = time.perf_counter()
+        start = time.process_time()
         loss = (net(images) - at).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     with torch.no_grad():
         images, at = dots(256)
         error = (net(images) - at).square().mean()
     assert error < 0.1 * at.var()
-    assert min(seconds) < 0.2
+    assert min(seconds) < 0.2  # of the processor; 45 ms where it was written
 
 
 def test_tokens_are_places_row_by_row() -> None:
