@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ SECONDS = 60.0
 """Bar for so many demonstrations."""
 MOMENTS = 1.5, 4.0
 """When a kill comes after a start [s]."""
+IDLE = 5
+"""The most kills that may come before anything new was recorded; of twenty."""
 Bar = dict[str, Any]
 
 
@@ -113,9 +116,15 @@ def same(one: Demonstrations, other: Demonstrations) -> bool:
     )
 
 
+def idle(kills: list[dict[str, Any]]) -> int:
+    """How many kills came before their run had added an episode: they prove little."""
+    there = [0] + [kill["episodes"] for kill in kills]
+    return sum(after <= before for before, after in pairwise(there))
+
+
 def bar(what: str, figure: float, limit: float) -> Bar:
     """A figure that must not exceed a limit."""
-    met = figure <= limit
+    met = bool(figure <= limit)
     print(f"{what}: {figure:g} (bar: <= {limit:g}) {'' if met else 'MISSED'}")
     return {"what": what, "figure": figure, "bar": f"<= {limit:g}", "met": met}
 
@@ -137,7 +146,7 @@ def main() -> None:
         collect(given.task, many, killed, noise)
         collect(given.task, many, calm, noise)
         faults = sum(kill["fault"] is not None for kill in kills)
-        differs = not same(read_dataset(killed), read_dataset(calm))
+        differs = int(not same(read_dataset(killed), read_dataset(calm)))
         replayed = replay(calm)
         other = sum(not one.same for one in replayed)
         megabytes = sum(p.stat().st_size for p in fast.rglob("*") if p.is_file()) / 1e6
@@ -145,6 +154,7 @@ def main() -> None:
     bars = [
         bar(name, round(seconds, 2), SECONDS),
         bar(f"datasets with a fault after {len(kills)} kill -9", faults, 0),
+        bar("of them, before their run had added an episode", idle(kills), IDLE),
         bar("differences of the resumed dataset to an uninterrupted one", differs, 0),
         bar(f"of {len(replayed)} episodes, replayed otherwise", other, 0),
     ]
