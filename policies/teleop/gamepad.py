@@ -171,6 +171,7 @@ def find_gamepad(*, drives: bool = False) -> Gamepad | None:
     """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # else Ctrl-C is SDL's
     import pygame
     from pygame._sdl2 import controller
 

@@ -2,8 +2,9 @@
 
 A viewer says which keys are down (:meth:`Keys.hold`), and as long as it says so the
 hand moves. What must happen once, such as closing the gripper, happens when a key goes
-down. A viewer that falls silent (a page that was closed with a key down) has let go
-after :data:`SILENCE`.
+down. A viewer that falls silent has let go after :data:`SILENCE`; one whose page was
+closed with a key down goes on saying so, which is why no key counts for longer than
+:data:`LONGEST`, in which a hand crosses the table.
 """
 
 import time
@@ -47,6 +48,8 @@ SLOW = 0.25
 """What :data:`FINE` makes of the speed."""
 SILENCE = 0.5
 """[s of wall clock]"""
+LONGEST = 6.0
+"""[s of wall clock]"""
 HELP = (
     ("W S", "away, back"),
     ("A D", "left, right"),
@@ -80,6 +83,7 @@ class Keys:
         self._clock = clock
         self._held: frozenset[str] = frozenset()
         self._when = 0.0
+        self._since: dict[str, float] = {}
         self._pressed: set[str] = set()
 
     def begin(self, obs: "Obs") -> None:
@@ -88,9 +92,11 @@ class Keys:
 
     def hold(self, keys: frozenset[str]) -> None:
         """These keys are down, until told otherwise."""
-        keys = keys & self.names
-        self._pressed |= keys - self._now()
-        self._held, self._when = keys, self._clock()
+        keys, now = keys & self.names, self._clock()
+        fresh = keys - (frozenset() if self._silent() else self._held)
+        self._pressed |= fresh
+        self._since = {k: now if k in fresh else self._since[k] for k in keys}
+        self._held, self._when = keys, now
 
     def read(self, view: View) -> Wish:
         """Of the keys that are down, and those that went down."""
@@ -114,8 +120,14 @@ class Keys:
 
     def _now(self) -> frozenset[str]:
         """The keys that are down, as far as is known."""
-        silent = self._clock() - self._when > SILENCE
-        return frozenset() if silent else self._held
+        if self._silent():
+            return frozenset()
+        latest = self._clock() - LONGEST
+        return frozenset(k for k in self._held if self._since[k] >= latest or k == FINE)
+
+    def _silent(self) -> bool:
+        """Whether nobody has said for a while what is down."""
+        return self._clock() - self._when > SILENCE
 
 
 def _along(

@@ -13,7 +13,7 @@ from policies.teleop import gamepad
 from policies.teleop.drag import FORCE, TORQUE, Drag
 from policies.teleop.gamepad import DEAD, FULL, Gamepad, live
 from policies.teleop.guided import EASE, FOLLOWER_LEASH, LEASH, TURN_LEASH, GuidedHand
-from policies.teleop.keys import SILENCE, SLOW, Keys
+from policies.teleop.keys import LONGEST, SILENCE, SLOW, Keys
 from policies.teleop.leader import turn_to_go
 from policies.teleop.operator import STEERED, Operator
 from policies.teleop.teleoperate import open_inputs
@@ -130,6 +130,20 @@ def test_a_viewer_that_falls_silent_has_let_go() -> None:
     assert not source.read(view()).idle
     clock.now += SILENCE
     assert source.read(view()).idle
+
+
+def test_no_key_counts_for_ever() -> None:
+    clock = Clock()
+    source = Keys(clock=clock)
+    source.hold(frozenset({"D", "F"}))
+    source.read(view())
+    for _ in range(100):
+        clock.now += LONGEST / 99
+        source.hold(frozenset({"D", "F"}))
+    assert source.read(view()).idle, "neither moved nor toggled again"
+    source.hold(frozenset({"F"}))
+    source.hold(frozenset({"D", "F"}))
+    assert source.read(view()).hands["right"].velocity.any(), "pressed once more"
 
 
 def test_arrows_drive_where_there_is_a_base() -> None:
