@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -89,23 +90,31 @@ def _once(task: str, picture: Path | None) -> float:
     """Seconds from the command to the first motion."""
     # the browser's children may still write when it has ended
     room = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    with room as folder, Watched(Path(folder)) as browser:
-        began = time.time()
-        process = subprocess.Popen(
-            [Path(sys.executable).parent / "sandbot", "play", task, "--viewer", "web"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
+    with room as folder:
+        browser = Watched(Path(folder))
+        with browser, _played(task) as (process, began):
             browser.open(_address(process))
             seconds = _first_motion(browser, began)
             if picture is not None:
                 time.sleep(3)
                 browser.screenshot(picture)
-        finally:
-            process.terminate()
-            process.wait(20)
     return seconds
+
+
+@contextmanager
+def _played(task: str) -> "Iterator[tuple[subprocess.Popen[str], float]]":
+    """The command, and when it was given [s since the epoch]; ended afterwards."""
+    began = time.time()
+    process = subprocess.Popen(
+        [Path(sys.executable).parent / "sandbot", "play", task, "--viewer", "web"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, began
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def _first_motion(browser: Watched, began: float) -> float:
