@@ -53,7 +53,8 @@ class Typist(Keys):
                 f"nobody wrote a script that types for {task.name}: there is one for "
                 f"{', '.join(SCRIPTS)}"
             )
-        super().__init__()
+        self._typed_for = 0.0  # simulated: what it types does not depend on the machine
+        super().__init__(clock=lambda: self._typed_for)
         self.help = (("script", "holds these keys by itself"),)
         self._scenes = ScriptPolicy(task, 1, seed, SCRIPTS[task.name])
         self._script = SCRIPTS[task.name]
@@ -75,6 +76,7 @@ class Typist(Keys):
 
     def read(self, view: View) -> Wish:
         """Hold keys, and be read like all keys."""
+        self._typed_for += self._dt
         self._typed = self._type(view)
         self.hold(self._typed)
         return super().read(view)

@@ -121,6 +121,30 @@ def test_a_script_that_holds_keys_solves_the_task_and_the_file_replays(
     assert data.about["policy"] == "teleop" and data.about["attempts"] == 3
 
 
+def test_what_a_script_types_does_not_depend_on_how_fast_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No clock but the simulation's decides for how long its keys are held."""
+
+    def typed() -> np.ndarray:
+        env = make_env(TASK, threads=1)
+        operator = Operator(env.task, 1, [Typist(env.task)])
+        obs = env.reset()
+        operator.begin(obs)
+        rows = []
+        for _ in range(60):
+            rows.append(operator.act(obs))
+            obs = env.step(rows[-1])[0]
+        env.close()
+        return np.concatenate(rows)
+
+    quick = typed()
+    times = iter(range(0, 10**9, 100))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(times)))
+    np.testing.assert_array_equal(typed(), quick)
+    assert np.ptp(quick, axis=0).max() > 0.05
+
+
 def test_an_episode_waits_for_the_first_input_and_not_for_what_was_held(
     tmp_path: Path,
 ) -> None:
