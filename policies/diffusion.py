@@ -106,9 +106,13 @@ class DiffusionNet(DenoiserNet):
             from ml.generative.guidance import guide_diffusion
 
             planned = self.normalizer.normalize(ACTION, ahead.actions)
-            kind = self.config.prediction
             denoiser = guide_diffusion(
-                denoiser, self.schedule, kind, planned, ahead.weights
+                denoiser,
+                planned,
+                ahead.weights,
+                self.schedule,
+                self.config.prediction,
+                clip=self.config.clip,
             )
         x = sample_ddim(
             denoiser,

@@ -80,12 +80,14 @@ class FlowNet(DenoiserNet):
     ) -> tuple[Tensor, Tensor]:
         """Follow the field."""
         velocity = self.field(seen)
+        steps = how.get("steps", self.config.sampling_steps)
         if ahead is not None:
             from ml.generative.guidance import guide_flow
 
             planned = self.normalizer.normalize(ACTION, ahead.actions)
-            velocity = guide_flow(velocity, planned, ahead.weights)
-        steps = how.get("steps", self.config.sampling_steps)
+            velocity = guide_flow(
+                velocity, planned, ahead.weights, max_weight=min(5.0, steps)
+            )
         x = sample_flow(velocity, noise, steps=steps, solver=self.config.solver)
         return self.actions(x), memory
 

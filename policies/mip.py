@@ -1,24 +1,20 @@
 """MIP: the minimal iterative policy, two regressions in a row.
 
-A cheap, strong baseline: what makes diffusion and flow policies good may be less the
-distribution they can draw from than that they are trained at several degrees of noise,
-and look at their own answer again. So with a fixed ``t`` the network learns two things,
-the action out of nothing, and the action out of a noisy one,
-
-    L = |f(0, 0, o) - a|^2 / t  +  |f(a + (1 - t) e, t, o) - a|^2 / (1 - t),
-
-and acting it is asked twice: ``a = f(0, 0, o)``, then ``f(a, t, o)``. Nothing is drawn.
-
-Time runs from noise to data here, as in the paper.
+A cheap, strong baseline (Pan et al. 2025): what makes diffusion and flow policies good
+may be less the distribution that they can draw from than that they are trained at
+several degrees of noise, and look at their own answer again. So the network learns the
+action out of nothing, and the action out of a noisy one; acting it is asked twice, and
+nothing is drawn (:mod:`ml.generative.mip`).
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from assets.errors import UsageError
+from ml.generative.denoiser import bind
+from ml.generative.mip import mip_errors, sample_mip
 from ml.samples import Batch
 from ml.step_draws import StepDraws
 from ml.training import Terms
@@ -38,16 +34,16 @@ class MIPConfig(DenoiserConfig):
     """Actions that it predicts at once."""
     execute: int | None = 24
     """Of these, how many are executed before it looks again; None: all."""
-    time: float = 0.9
-    """t of the second regression."""
+    tau: float = 0.9
+    """How much of the action the second regression is shown."""
     training: TrainingConfig = field(default_factory=denoiser_training)
     """The training loop's."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no policy."""
         super().__post_init__()
-        if not 0 < self.time < 1:
-            raise UsageError(f"time lies between 0 and 1, got {self.time}")
+        if not 0 < self.tau < 1:
+            raise UsageError(f"tau lies between 0 and 1, got {self.tau}")
 
 
 class MIPNet(DenoiserNet):
@@ -63,26 +59,21 @@ class MIPNet(DenoiserNet):
     def loss(self, batch: Batch, draws: StepDraws) -> Terms:
         """Both regressions."""
         seen, extra = self.learn(batch, draws)
-        data, time = self.targets(batch), self.config.time
-        condition = self.condition(seen, extra)
-        near = data + (1 - time) * draws.normal("noise", *data.shape[1:])
-        nothing = torch.zeros_like(data)
-        first = (self._ask(nothing, 0.0, condition) - data).square().mean(-1)
-        second = (self._ask(near, time, condition) - data).square().mean(-1)
-        total = first / time + second / (1 - time)
-        return chunk_terms(total, batch[COUNTS], {"first": first, "second": second})
-
-    def _ask(self, x: Tensor, time: float, condition: Tensor) -> Tensor:
-        return self.denoiser(x, x.new_full((len(x),), time), condition)
+        data = self.targets(batch)
+        field = bind(self.denoiser, self.condition(seen, extra))  # pyright: ignore[reportArgumentType]
+        noise = draws.normal("noise", *data.shape[1:])
+        errors = mip_errors(field, data, noise, tau=self.config.tau)
+        return chunk_terms(errors, batch[COUNTS])
 
     def predict(
         self, seen: Seen, memory: Tensor, noise: Tensor, ahead: Ahead | None, **how: Any
     ) -> tuple[Tensor, Tensor]:
         """Ask twice."""
-        condition = self.condition(seen)
-        shape = (len(condition), self.config.chunk, self.sizes.outputs)
-        x = self._ask(condition.new_zeros(shape), 0.0, condition)
-        return self.actions(self._ask(x, self.config.time, condition)), memory
+        shape = (len(memory), self.config.chunk, self.sizes.outputs)
+        like = next(self.parameters()).new_empty(shape)
+        return self.actions(sample_mip(self.field(seen), like, tau=self.config.tau)), (
+            memory
+        )
 
 
 LEARNER = Learner(config=MIPConfig, make=MIPNet)

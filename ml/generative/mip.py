@@ -26,17 +26,17 @@ from ml.generative.denoiser import Field
 def mip_errors(
     field: Field,
     data: Tensor,
+    noise: Tensor,
     *,
     tau: float = 0.9,
-    generator: torch.Generator | None = None,
 ) -> Tensor:
     """The loss of each element; its mean is what is minimised.
 
     Args:
         field: the network, its condition settled; it predicts data.
         data: (B, ...).
+        noise: (B, ...): standard normal.
         tau: tau*, in (0, 1).
-        generator: of the noise.
 
     Returns:
         (B, ...): of both steps together.
@@ -45,9 +45,6 @@ def mip_errors(
         UsageError: a tau outside (0, 1).
     """
     _check(tau)
-    noise = torch.randn(
-        data.shape, generator=generator, dtype=data.dtype, device=data.device
-    )
     first = _at(field, torch.zeros_like(data), 0.0) - data
     second = _at(field, data + (1 - tau) * noise, tau) - data
     return (first / tau).square() + (second / (1 - tau)).square()

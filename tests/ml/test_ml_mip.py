@@ -22,7 +22,7 @@ def test_the_loss_is_the_authors() -> None:
         calls.append((x, t))
         return torch.sin(x) + t[:, None, None]
 
-    found = mip_errors(field, data, tau=0.8, generator=seeded())
+    found = mip_errors(field, data, noise, tau=0.8)
     (x0, t0), (x1, t1) = calls
     assert x0.eq(0).all() and t0.eq(1).all()  # nothing is known: noise's time
     torch.testing.assert_close(x1, data + 0.2 * noise)
@@ -65,7 +65,8 @@ def test_it_learns_a_regression_and_corrects_it() -> None:
     for _ in range(600):
         condition = torch.rand(128, 1, generator=draw) * 2 - 1
         data = torch.sin(3 * condition)[:, None]
-        loss = mip_errors(bind(net, condition), data, generator=draw).mean()
+        noise = torch.randn(data.shape, generator=draw)
+        loss = mip_errors(bind(net, condition), data, noise).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -86,4 +87,4 @@ def test_what_cannot_work_is_refused() -> None:
         with pytest.raises(UsageError, match="between 0 and 1"):
             sample_mip(lambda x, t: x, torch.zeros(1, 1), tau=tau)
         with pytest.raises(UsageError, match="between 0 and 1"):
-            mip_errors(lambda x, t: x, torch.zeros(1, 1), tau=tau)
+            mip_errors(lambda x, t: x, torch.zeros(1, 1), torch.zeros(1, 1), tau=tau)

@@ -352,7 +352,7 @@ def test_evaluations_on_the_way_choose_and_are_logged(
         (FlowConfig, {"solver": "eular"}, "Did you mean 'euler'"),
         (DiffusionConfig, {"sampling_steps": 101}, r"1 to noise_steps \(100\)"),
         (DiffusionConfig, {"prediction": "noise"}, "unknown prediction"),
-        (MIPConfig, {"time": 1.0}, "between 0 and 1"),
+        (MIPConfig, {"tau": 1.0}, "between 0 and 1"),
         (BCConfig, {"modes": -1}, "modes are 0 or more"),
         (BCConfig, {"network": "gru", "history": 2}, "looks at every step"),
         (ACTConfig, {"history": 0}, "history is at least 1"),
