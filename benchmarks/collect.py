@@ -33,7 +33,9 @@ EPISODES = 50
 SECONDS = 60.0
 """Bar for so many demonstrations."""
 MOMENTS = 1.5, 4.0
-"""When a kill comes after a start [s]."""
+"""When a kill comes after a start [s] ..."""
+USUAL = 10.0
+"""... where so many demonstrations take this long [s]; later where they take longer."""
 IDLE = 5
 """The most kills that may come before anything new was recorded; of twenty."""
 Bar = dict[str, Any]
@@ -76,20 +78,23 @@ def whole(folder: Path) -> str | None:
 
 
 def disturb(
-    task: str, episodes: int, out: Path, noise: float, kills: int, seed: int
+    task: str,
+    episodes: int,
+    out: Path,
+    noise: float,
+    moments: list[float],
 ) -> list[dict[str, Any]]:
-    """Collect with so many kills; when each came, and what the dataset held then.
+    """Collect with a kill at each moment [s]; what the dataset held then.
 
     The noise is given, or the time between two kills would go into choosing it.
     """
-    chance, found = random.Random(seed), []
-    while len(found) < kills:
+    found = []
+    for moment in moments:
         process = subprocess.Popen(
             command(task, episodes, out, noise),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        moment = chance.uniform(*MOMENTS)
         try:
             _, errors = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
@@ -141,8 +146,10 @@ def main() -> None:
         seconds, said = collect(given.task, EPISODES, fast)
         print(said)
         noise = read_dataset(fast).about["noise"]
-        many = math.ceil(EPISODES / seconds * MOMENTS[1] * given.kills)
-        kills = disturb(given.task, many, killed, noise, given.kills, given.seed)
+        chance, stretch = random.Random(given.seed), max(1.0, seconds / USUAL)
+        moments = [stretch * chance.uniform(*MOMENTS) for _ in range(given.kills)]
+        many = math.ceil(EPISODES / seconds * stretch * MOMENTS[1] * given.kills)
+        kills = disturb(given.task, many, killed, noise, moments)
         collect(given.task, many, killed, noise)
         collect(given.task, many, calm, noise)
         faults = sum(kill["fault"] is not None for kill in kills)
