@@ -6,28 +6,22 @@ So two results with the same seed are paired, episode by episode, and what is me
 does not depend on how many environments run side by side.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from assets.errors import UsageError, unknown
+from evaluation.episodes import OUTCOME, Progress, chunks, play
 
 if TYPE_CHECKING:
     from policies.execution import Execution
-    from sims.arrays import Obs
-    from sims.env import Env
     from sims.policy import Policy
 
 SEEING_ENVS = 16
 """Environments side by side where a policy looks at pictures, which are drawn one by
 one."""
-_OUTCOME = "outcome: "
-"""Prefix of the outcomes among the columns of a batch."""
-
-Progress = Callable[[int], object]
-"""Called with the number of episode steps taken since the last call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +142,7 @@ def rollout(
             for ids in batches:
                 actor = make_actor(env.num_envs)
                 count = min(episodes - int(ids[0]), len(ids))
-                parts.append(_run(env, actor, ids, count, seed, progress))
+                parts.append(play(env, actor, ids, count, seed, progress))
             share = clock.share
         engine_version = env.engine.version
     finally:
@@ -161,9 +155,9 @@ def rollout(
         for key in ("success", "measured", "returns", "lengths", "diverged", "clipped")
     )
     outcomes = {
-        key.removeprefix(_OUTCOME): joined.pop(key)
+        key.removeprefix(OUTCOME): joined.pop(key)
         for key in list(joined)
-        if key.startswith(_OUTCOME)
+        if key.startswith(OUTCOME)
     }
     return Rollout(
         task=task,
@@ -256,46 +250,6 @@ def evaluate(
     return results
 
 
-def chunks(episodes: int, size: int) -> Iterator[np.ndarray]:
-    """Identities of the episodes in batches of one length, none much emptier.
-
-    The last batch is filled up with identities from ``episodes`` on, whose episodes do
-    not count, so that one environment serves them all.
-
-    Args:
-        episodes: how many in all.
-        size: the most in one batch.
-
-    Yields:
-        (length,) int.
-    """
-    count = -(-episodes // size)
-    length = -(-episodes // count)
-    for index in range(count):
-        yield np.arange(index * length, (index + 1) * length)
-
-
-def start(env: "Env", policy: "Policy", ids: np.ndarray, seed: int) -> "Obs":
-    """Begin these episodes in an environment, with a policy that is fresh.
-
-    A policy that draws its own randomness keys it by ``ids`` too, where it has any.
-
-    Args:
-        env: of as many environments as there are ids.
-        policy: not used before.
-        ids: (num_envs,) int: identities of the episodes.
-        seed: of their draws.
-
-    Returns:
-        The first observations.
-    """
-    obs = env.reset(seed=seed, ids=ids)
-    if hasattr(policy, "ids"):
-        policy.ids = ids  # pyright: ignore[reportAttributeAccessIssue]
-    policy.reset()
-    return obs
-
-
 def _check(
     task: str,
     policies: Sequence[str],
@@ -335,9 +289,7 @@ def _check(
                 f"randomisation of {task!r}", profile, the_task.randomizations
             )
     for policy in policies:
-        make_policy(
-            policy, the_task, 1, seed=seed, device=device, execution=execution
-        )
+        make_policy(policy, the_task, 1, seed=seed, device=device, execution=execution)
     return int(the_task.max_steps)
 
 
@@ -347,57 +299,3 @@ def _usual_engine(task: str) -> str:
     from sims.registry import find_engine
 
     return find_engine(make_task(task), None)[0]
-
-
-def _run(
-    env: "Env",
-    policy: "Policy",
-    ids: np.ndarray,
-    count: int,
-    seed: int,
-    progress: Progress | None,
-) -> dict[str, np.ndarray]:
-    """One batch: outcomes (count,) and metrics (steps, count) of its first rows."""
-    obs = start(env, policy, ids, seed)
-    n = env.num_envs
-    running = np.ones(n, bool)
-    success, diverged = np.zeros(n, bool), np.zeros(n, bool)
-    measured = False
-    returns, lengths, clipped = np.zeros(n), np.zeros(n, int), np.zeros(n, int)
-    others: dict[str, np.ndarray] = {}
-    curves: dict[str, list[np.ndarray]] = {}
-    for _ in range(env.max_steps):
-        obs, reward, terminated, truncated, info = env.step(policy.act(obs))
-        returns += np.where(running, reward, 0.0)
-        lengths += running
-        clipped += np.where(running, info["clipped"], 0)
-        for name, values in env.task.metrics(env.engine, env.state).items():
-            curves.setdefault(name, []).append(np.where(running, values, np.nan))
-        ended = running & (terminated | truncated)
-        diverged |= running & info["diverged"]
-        if info["success"] is not None:
-            measured = True
-            success[ended] = info["success"][ended]
-        for name, values in info["outcomes"].items():
-            others.setdefault(name, np.zeros(n, bool))[ended] = values[ended]
-        running &= ~ended
-        if progress is not None:
-            progress(count)
-        if not running.any():
-            break
-    success &= ~diverged
-    outcome = {
-        "success": success,
-        "measured": np.full(n, measured),
-        "returns": returns,
-        "lengths": lengths,
-        "diverged": diverged,
-        "clipped": clipped,
-        **{_OUTCOME + name: values & ~diverged for name, values in others.items()},
-    }
-    outcome = {name: values[:count] for name, values in outcome.items()}
-    for name, rows in curves.items():
-        filled = np.full((env.max_steps, count), np.nan, np.float32)
-        filled[: len(rows)] = np.stack(rows)[:, :count]
-        outcome[name] = filled
-    return outcome

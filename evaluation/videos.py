@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import SandbotError
-from evaluation.rollout import Rollout, start
+from evaluation.episodes import start
+from evaluation.rollout import Rollout
 
 if TYPE_CHECKING:
     from sims.env import Env

@@ -1,7 +1,7 @@
 """What diffusion, flow matching and MIP share: a network that turns noise into actions.
 
-It sees a noisy chunk, how noisy it is, and the observation as one vector; either a
-U-Net over time or a transformer (:mod:`ml.generative`).
+It sees a noisy chunk, how noisy it is, and the observation as one vector: a U-Net over
+time, a transformer, or a perceptron, which costs least (:mod:`ml.generative`).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ml.training_setup import TrainingConfig
 from policies.imitation.config import ImitationConfig
 from policies.imitation.net import ImitationNet, Seen, Sizes
 
-DENOISERS = ("unet", "transformer")
+DENOISERS = ("unet", "transformer", "mlp")
 
 
 def denoiser_training() -> TrainingConfig:
@@ -39,18 +39,18 @@ def denoiser_training() -> TrainingConfig:
 class DenoiserConfig(ImitationConfig):
     """Shared by these policies."""
 
-    denoiser: Literal["unet", "transformer"] = "unet"
+    denoiser: Literal["unet", "transformer", "mlp"] = "unet"
     """Which network."""
     dims: tuple[int, ...] = (32, 64, 128)
     """Channels of a U-Net's levels."""
     kernel: int = 5
     """Steps of time that a U-Net's convolution sees."""
     width: int = 128
-    """Of a transformer's token."""
+    """Of a transformer's token; a perceptron is four times as wide."""
     heads: int = 4
     """Of a transformer's attention."""
     layers: int = 4
-    """Of a transformer."""
+    """Of a transformer; blocks of a perceptron."""
     feedforward: int = 512
     """Width between the two linear maps of a transformer's layer."""
     dropout: float = 0.0
@@ -81,6 +81,11 @@ class DenoiserConfig(ImitationConfig):
             from ml.generative.unet1d import UNet1D
 
             return UNet1D(outputs, features, self._unet())
+        if self.denoiser == "mlp":
+            from ml.generative.mlp_denoiser import MLPDenoiser, MLPDenoiserConfig
+
+            wide = MLPDenoiserConfig(width=4 * self.width, blocks=self.layers)
+            return MLPDenoiser(outputs, features, self.chunk, wide)
         from ml.generative.diffusion_transformer import (
             DiffusionTransformer,
             DiffusionTransformerConfig,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.errors import UsageError
-from evaluation.rollout import _run, chunks, evaluate, rollout
+from evaluation.episodes import chunks, play
+from evaluation.rollout import evaluate, rollout
 
 
 @given(episodes=st.integers(1, 2000), size=st.integers(1, 600))
@@ -166,7 +167,7 @@ class FakePolicy:
 
 
 def test_an_episode_is_judged_at_its_end_and_counts_nothing_after_it() -> None:
-    out = _run(FakeEnv(), FakePolicy(), np.arange(3), 3, 0, None)  # pyright: ignore
+    out = play(FakeEnv(), FakePolicy(), np.arange(3), 3, 0, None)  # pyright: ignore
     assert out["success"].tolist() == [True, False, False]
     assert out["diverged"].tolist() == [False, False, True]
     assert out["lengths"].tolist() == [6, 2, 3]
@@ -178,7 +179,7 @@ def test_an_episode_is_judged_at_its_end_and_counts_nothing_after_it() -> None:
 
 
 def test_rows_that_only_fill_the_batch_do_not_count() -> None:
-    out = _run(FakeEnv(), FakePolicy(), np.arange(3), 1, 0, None)  # pyright: ignore
+    out = play(FakeEnv(), FakePolicy(), np.arange(3), 1, 0, None)  # pyright: ignore
     assert out["success"].tolist() == [True]
     assert out["error"].shape == (6, 1)
 
@@ -186,7 +187,7 @@ def test_rows_that_only_fill_the_batch_do_not_count() -> None:
 @pytest.mark.parametrize("measures", [True, False])
 def test_a_task_that_measures_no_success_is_told_apart(measures: bool) -> None:
     env = FakeEnv(measures_success=measures)
-    out = _run(env, FakePolicy(), np.arange(3), 3, 0, None)  # pyright: ignore
+    out = play(env, FakePolicy(), np.arange(3), 3, 0, None)  # pyright: ignore
     assert out["measured"].tolist() == [measures] * 3
     assert out["success"].any() == measures
     assert out["returns"].tolist() == [6.0, 2.0, 3.0]

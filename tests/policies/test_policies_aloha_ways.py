@@ -7,7 +7,7 @@ import pytest
 
 import policies
 import sims
-from evaluation.rollout import start
+from evaluation.episodes import start
 from policies.aloha.transfer import WAYS
 from sims.draws import Draws
 

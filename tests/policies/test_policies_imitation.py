@@ -59,7 +59,7 @@ SMALL: dict[str, ImitationConfig] = {
     "flow transformer": FlowConfig(
         **{**UNET, "denoiser": "transformer", "width": 16, "layers": 1}
     ),
-    "mip": MIPConfig(**UNET),
+    "mip": MIPConfig(**{**UNET, "denoiser": "mlp", "width": 8, "layers": 1}),
 }
 
 
