@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from assets.errors import SandbotError, UsageError, unknown
 from ml.device import check_device
 from policies.learners import LEARNERS
+from policies.pretrained import pretrained
 
 if TYPE_CHECKING:
     from policies.execution import Execution
@@ -167,7 +168,8 @@ def make_policy(
     """A fresh policy for a task.
 
     Args:
-        name: a name in :data:`POLICIES`, or the folder of a checkpoint.
+        name: a name in :data:`POLICIES`, the folder of a checkpoint, or the kind of one
+            that comes along for the task (:mod:`policies.pretrained`).
         task: what it is to do.
         num_envs: how many environments it acts in.
         seed: of policies that draw random numbers.
@@ -187,16 +189,31 @@ def make_policy(
             )
         return POLICIES[name].make(task, num_envs, seed)
     folder = Path(name)
+    if name in CHECKPOINTS and not (folder / "config.json").exists():
+        folder = _pretrained(str(name), task.name)
     if not folder.exists():
         if isinstance(name, Path) or "/" in name or "\\" in name:
             raise UsageError(
                 f"no checkpoint at {str(name)!r}: there is no such folder; train one "
                 f"with 'sandbot train', or name one of {', '.join(sorted(POLICIES))}"
             )
-        raise unknown("policy", name, [*POLICIES, "the folder of a checkpoint"])
+        known = [*POLICIES, *pretrained(task.name), "the folder of a checkpoint"]
+        raise unknown("policy", name, known)
     kind = _checkpoint_kind(folder)
     load = import_module(CHECKPOINTS[kind]).load
     return load(folder, task, num_envs, device, seed, execution)
+
+
+def _pretrained(kind: str, task: str) -> Path:
+    """The checkpoint of a kind that comes with the sandbox."""
+    found = pretrained(task)
+    if kind not in found:
+        others = f"; there are {', '.join(found)}" if found else ""
+        raise UsageError(
+            f"no trained {kind!r} for {task} comes along{others}: train one with "
+            f"'sandbot train {kind}', and give its folder"
+        )
+    return found[kind]
 
 
 def _checkpoint_kind(folder: Path) -> str:

@@ -46,6 +46,8 @@ def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
     """Titles, each with names and descriptions."""
     from assets import ROBOTS
     from policies import POLICIES
+    from policies.learners import LEARNERS
+    from policies.pretrained import all_pretrained
     from sims import ENGINES, TASKS
 
     robots = [make() for make in ROBOTS.values()]
@@ -69,3 +71,10 @@ def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
             ("FOLDER", "a checkpoint that sandbot train wrote"),
         ],
     )
+    trained = [
+        (kind, f"{LEARNERS[kind][1]} ({task})")
+        for task, found in all_pretrained().items()
+        for kind in found
+    ]
+    if trained:
+        yield "trained policies that come along", trained

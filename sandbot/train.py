@@ -70,7 +70,8 @@ def _options(name: str) -> type:
         frozen=True,
         kw_only=True,
     )
-    made.__doc__ = f"{LEARNERS[name][1].capitalize()}.\n\n{Imitated.__doc__}"
+    line = LEARNERS[name][1]
+    made.__doc__ = f"{line[0].upper()}{line[1:]}.\n\n{Imitated.__doc__}"
     return made
 
 

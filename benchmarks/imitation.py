@@ -1,0 +1,190 @@
+"""ALOHA from 50 demonstrations: ACT, diffusion, flow, MIP and plain BC beside them.
+
+python -m benchmarks.imitation --tasks aloha-transfer-cube aloha-peg-insertion
+
+Each policy is trained from scratch with several seeds, one thread each and ``--jobs``
+at once, and judged on the same episodes, which no training, validation or selection has
+seen. What is already in --runs is not trained again: a benchmark that was interrupted
+goes on. Results of tasks and policies that this call does not name stay in the file.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import RESULTS, record
+from evaluation.results import rows
+from evaluation.rollout import rollout
+from ml.provenance import command
+from ml.statistics import wilson_interval
+from policies.collect import collect
+
+TASKS = ("aloha-transfer-cube", "aloha-peg-insertion")
+DEMONSTRATIONS = 50
+SETTINGS: dict[str, list[str]] = {
+    "bc": [
+        *("--hidden", "256", "256", "256", "--chunk", "50", "--execute", "25"),
+        *("--steps", "6000", "--batch-size", "256", "--select", "last"),
+        *("--ema-decay", "0.999"),
+    ],
+    "act": [],
+    "diffusion": [],
+    "flow": [],
+    "mip": [],
+}
+"""What is told to ``sandbot train`` beside data, task and seed."""
+BARS = {
+    ("aloha-transfer-cube", "act"): 0.95,
+    ("aloha-transfer-cube", "better"): 0.95,
+    ("aloha-transfer-cube", "other"): 0.80,
+    ("aloha-peg-insertion", "best"): 0.60,
+}
+"""Success of the published criterion; "better" and "other" of diffusion and flow."""
+MINUTES = 30.0
+"""What a training may take."""
+
+
+def train(kind: str, task: str, seed: int, runs: Path) -> Path:
+    """One checkpoint, unless it is there; the run's folder."""
+    out = runs / task / f"{kind}-{seed}"
+    if (out / "config.json").is_file():
+        return out
+    going_on = ["--resume"] if out.exists() else []
+    arguments = [
+        *("train", kind, "--data", str(runs / task / "data"), "--task", task),
+        *("--out", str(out), "--seed", str(seed), *SETTINGS[kind], *going_on),
+    ]
+    with (runs / task / f"{kind}-{seed}.log").open("a") as log:
+        subprocess.run(
+            [Path(sys.executable).parent / "sandbot", *arguments],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=log,
+            stderr=log,
+            check=True,
+        )
+    return out
+
+
+def judge(folder: Path, task: str, kind: str, seed: int, episodes: int) -> dict:
+    """The row of one checkpoint; kept beside it."""
+    kept = folder / "judged.json"
+    if kept.is_file():
+        return json.loads(kept.read_text())
+    began = time.perf_counter()
+    result = rollout(task, str(folder), episodes=episodes, threads=1)
+    about = json.loads((folder / "config.json").read_text())
+    left_out = ("command", "commit", "versions", "policy")
+    row = {k: v for k, v in rows([result], "")[0].items() if k not in left_out}
+    row |= {
+        "kind": kind,
+        "training_seed": seed,
+        "training_steps": about["steps"],
+        "training_seconds": about["seconds"],
+        "parameters": about["parameters"],
+        "evaluation_seconds": round(time.perf_counter() - began, 1),
+        "training_command": about["command"],
+    }
+    kept.write_text(json.dumps(row, indent=2) + "\n")
+    return row
+
+
+def pooled(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row of all training seeds together, with each one's rates."""
+    first, n = found[0], sum(row["n"] for row in found)
+    row = {k: first[k] for k in ("task", "engine", "randomize", "engine_version")}
+    row |= {"policy": f"{first['kind']}, {DEMONSTRATIONS} demonstrations", "n": n}
+    row |= {"kind": first["kind"], "evaluation_seed": first["seed"]}
+    for prefix in ("", "benchmark_"):
+        count = round(sum(r[f"{prefix}success_rate"] * r["n"] for r in found))
+        low, high = wilson_interval(count, n)
+        row |= {f"{prefix}success_rate": count / n, f"{prefix}ci_low": low}
+        row |= {f"{prefix}ci_high": high, f"{prefix}successes": count}
+    return row | {"successes": row["successes"], "seeds": found}
+
+
+def bars(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is asked for, beside the figures."""
+    rate = {(r["task"], r["kind"]): r["benchmark_success_rate"] for r in table}
+    lines = []
+    for (task, what), least in BARS.items():
+        kinds = {k: v for (t, k), v in rate.items() if t == task}
+        pair = sorted((v, k) for k, v in kinds.items() if k in ("diffusion", "flow"))
+        if what == "act" and "act" in kinds:
+            name, figure = "act", kinds["act"]
+        elif what in ("better", "other") and len(pair) == 2:
+            figure, name = pair[-1 if what == "better" else 0]
+        elif what == "best" and kinds:
+            figure, name = max((v, k) for k, v in kinds.items())
+        else:
+            continue
+        text = f"{name} on {task}, benchmark's success, all training seeds"
+        lines.append(_bar(text, figure, least, ">="))
+    longest = max(s["training_seconds"] for r in table for s in r["seeds"]) / 60
+    lines.append(_bar("longest of these trainings [min]", longest, MINUTES, "<="))
+    return lines
+
+
+def _bar(what: str, figure: float, limit: float, sign: str) -> dict[str, Any]:
+    met = figure >= limit if sign == ">=" else figure <= limit
+    return {"what": what, "figure": figure, "bar": f"{sign} {limit:g}", "met": met}
+
+
+def _before(tasks: list[str], kinds: list[str]) -> list[dict[str, Any]]:
+    """Recorded rows that this call does not measure again."""
+    path = RESULTS / "imitation.json"
+    if not path.is_file():
+        return []
+    table = json.loads(path.read_text())["rows"]
+    return [r for r in table if r["task"] not in tasks or r["kind"] not in kinds]
+
+
+def main() -> None:
+    """Collect, train, judge, print, record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument(
+        "--kinds", nargs="+", default=list(SETTINGS), choices=list(SETTINGS)
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--episodes", type=int, default=500)
+    parser.add_argument("--runs", type=Path, default=Path("runs/imitation"))
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    for task in given.tasks:
+        data = given.runs / task / "data"
+        if not data.exists():
+            collect(task, "expert", episodes=DEMONSTRATIONS, out=data, threads=1)
+    work = [(k, t, s) for t in given.tasks for k in given.kinds for s in given.seeds]
+    with ThreadPoolExecutor(given.jobs) as pool:
+        folders = list(pool.map(lambda w: train(*w, given.runs), work))
+    table = _before(given.tasks, given.kinds)
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for (kind, task, seed), folder in zip(work, folders, strict=True):
+        row = judge(folder, task, kind, seed, given.episodes)
+        found.setdefault((task, kind), []).append(row)
+        both = f"{row['benchmark_success_rate']:.1%}, strict {row['success_rate']:.1%}"
+        print(
+            f"{task} {kind} seed {seed}: benchmark's {both}, trained "
+            f"{row['training_seconds']:.0f} s",
+            flush=True,
+        )
+    table = sorted(
+        [*table, *map(pooled, found.values())], key=lambda r: (r["task"], r["kind"])
+    )
+    lines = bars(table)
+    for line in lines:
+        verdict = "met" if line["met"] else "MISSED"
+        print(f"{line['what']:70} {line['figure']:8.3g}  {line['bar']:8} {verdict}")
+    result = {"demonstrations": DEMONSTRATIONS, "rows": table, "bars": lines}
+    path = record("imitation", {"called": command(), **result})
+    print(f"wrote {path.relative_to(path.parents[2])}")
+
+
+if __name__ == "__main__":
+    main()
