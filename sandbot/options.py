@@ -160,6 +160,37 @@ class Imitated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asking:
+    """The folder of the run becomes the checkpoint; the labels, a LeRobot dataset, and
+    each round's training are in it. It may be interrupted at any moment: the same
+    command with --resume goes on to the same weights, to the bit.
+    """
+
+    task: TaskOption
+    """In whose environment the learner acts."""
+    expert: Name = "expert"
+    """Policy that labels, a function of the observation; by default the task's own."""
+    out: PathName
+    """Folder of the run."""
+    resume: Flag = False
+    """Go on with the run in --out."""
+    overwrite: Flag = False
+    """Let a run in --out make way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watching:
+    """The folder of the run becomes the checkpoint. No reward of the task is read."""
+
+    data: PathName
+    """Folder of the expert's demonstrations, of sandbot collect."""
+    out: PathName
+    """Folder of the run."""
+    overwrite: Flag = False
+    """Let a run in --out make way."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Executed:
     """How a network's chunks of actions are executed."""
 
@@ -197,27 +228,6 @@ class Batched:
 
     num_envs: MaybeInteger = None
     """Environments side by side; results do not depend on it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observed:
-    """What is seen of the world."""
-
-    observe: MaybeName = None
-    """state, proprio (the robot's own state alone), images, images+proprio or both;
-    state by default, and both where cameras are named."""
-    cameras: Names = ()
-    """Whose images are observed, where any are; the robot's own by default."""
-    image_size: ImageSize = (320, 240)
-    """Of the images."""
-
-    def observed(self) -> dict[str, Any]:
-        """These options as :func:`sims.make_env` takes them."""
-        return {
-            "observe": self.observe or ("both" if self.cameras else "state"),
-            "cameras": self.cameras or None,
-            "image_size": self.image_size,
-        }
 
 
 def parse(
