@@ -16,7 +16,7 @@ from ml.training_setup import TrainingConfig
 from policies.imitation.config import ImitationConfig
 from policies.imitation.net import ImitationNet, Seen, Sizes
 
-DENOISERS = ("unet", "transformer", "mlp")
+DENOISERS = ("mlp", "unet", "transformer")
 
 
 def denoiser_training() -> TrainingConfig:
@@ -39,18 +39,22 @@ def denoiser_training() -> TrainingConfig:
 class DenoiserConfig(ImitationConfig):
     """Shared by these policies."""
 
-    denoiser: Literal["unet", "transformer", "mlp"] = "unet"
+    denoiser: Literal["mlp", "unet", "transformer"] = "mlp"
     """Which network."""
+    hidden: int = 256
+    """Width of a perceptron."""
+    blocks: int = 3
+    """Of a perceptron."""
     dims: tuple[int, ...] = (32, 64, 128)
     """Channels of a U-Net's levels."""
     kernel: int = 5
     """Steps of time that a U-Net's convolution sees."""
     width: int = 128
-    """Of a transformer's token; a perceptron is four times as wide."""
+    """Of a transformer's token."""
     heads: int = 4
     """Of a transformer's attention."""
     layers: int = 4
-    """Of a transformer; blocks of a perceptron."""
+    """Of a transformer."""
     feedforward: int = 512
     """Width between the two linear maps of a transformer's layer."""
     dropout: float = 0.0
@@ -84,8 +88,8 @@ class DenoiserConfig(ImitationConfig):
         if self.denoiser == "mlp":
             from ml.generative.mlp_denoiser import MLPDenoiser, MLPDenoiserConfig
 
-            wide = MLPDenoiserConfig(width=4 * self.width, blocks=self.layers)
-            return MLPDenoiser(outputs, features, self.chunk, wide)
+            shape = MLPDenoiserConfig(width=self.hidden, blocks=self.blocks)
+            return MLPDenoiser(outputs, features, self.chunk, shape)
         from ml.generative.diffusion_transformer import (
             DiffusionTransformer,
             DiffusionTransformerConfig,

@@ -51,8 +51,9 @@ class DiffusionConfig(DenoiserConfig):
     """Of the noise."""
     noise_steps: int = 100
     """Degrees of noise that it learns."""
-    prediction: Literal["epsilon", "sample", "v_prediction"] = "epsilon"
-    """What the network says."""
+    prediction: Literal["epsilon", "sample", "v_prediction"] = "sample"
+    """What the network says: the noise, as in the original, the actions, or something
+    between. A perceptron narrower than a chunk has no room for the noise."""
     sampling_steps: int = 10
     """Of DDIM, from noise to actions."""
     clip: float | None = 1.0

@@ -32,7 +32,6 @@ from policies.denoising import DenoiserConfig, DenoiserNet, denoiser_training
 from policies.imitation.net import COUNTS, Ahead, Seen, chunk_terms
 from policies.learners import Learner
 
-
 PREDICTIONS = ("velocity", "data")
 
 
@@ -50,7 +49,7 @@ class FlowConfig(DenoiserConfig):
     """Steps of the solver from noise to actions."""
     solver: Literal["euler", "midpoint", "heun", "rk4"] = "euler"
     """How a step is made."""
-    prediction: Literal["velocity", "data"] = "velocity"
+    prediction: Literal["velocity", "data"] = "data"
     """What the network says."""
     density: Literal["beta", "uniform", "logit_normal"] = "beta"
     """At which times it learns most."""

@@ -40,7 +40,13 @@ TINY = TrainingConfig(
     tensorboard=False,
     select="last",
 )
-UNET = {"chunk": 8, "execute": 4, "dims": (8, 16), "training": TINY}
+UNET = {
+    "chunk": 8,
+    "execute": 4,
+    "denoiser": "unet",
+    "dims": (8, 16),
+    "training": TINY,
+}
 SMALL: dict[str, ImitationConfig] = {
     "bc": BCConfig(hidden=(16,), chunk=8, execute=4, training=TINY),
     "gmm": BCConfig(hidden=(16,), chunk=8, execute=4, modes=3, training=TINY),
@@ -54,12 +60,15 @@ SMALL: dict[str, ImitationConfig] = {
         vae_layers=1,
         training=TINY,
     ),
-    "diffusion": DiffusionConfig(noise_steps=10, sampling_steps=3, **UNET),
-    "flow": FlowConfig(sampling_steps=3, history=2, **UNET),
+    "diffusion": DiffusionConfig(
+        noise_steps=10, sampling_steps=3, prediction="epsilon", **UNET
+    ),
+    "flow": FlowConfig(sampling_steps=3, history=2, prediction="velocity", **UNET),
+    "flow mlp": FlowConfig(chunk=8, execute=4, hidden=32, blocks=1, training=TINY),
     "flow transformer": FlowConfig(
         **{**UNET, "denoiser": "transformer", "width": 16, "layers": 1}
     ),
-    "mip": MIPConfig(**{**UNET, "denoiser": "mlp", "width": 8, "layers": 1}),
+    "mip": MIPConfig(chunk=8, execute=4, hidden=32, blocks=1, training=TINY),
 }
 
 
@@ -348,7 +357,11 @@ def test_evaluations_on_the_way_choose_and_are_logged(
     [
         (ACTConfig, {"heads": 3}, "no multiple"),
         (ACTConfig, {"decoder_layers": 0}, "at least 1"),
-        (FlowConfig, {"chunk": 50}, "multiple of 4, got chunk 50: take 52"),
+        (
+            FlowConfig,
+            {"denoiser": "unet", "chunk": 50},
+            "multiple of 4, got chunk 50: take 52",
+        ),
         (FlowConfig, {"solver": "eular"}, "Did you mean 'euler'"),
         (DiffusionConfig, {"sampling_steps": 101}, r"1 to noise_steps \(100\)"),
         (DiffusionConfig, {"prediction": "noise"}, "unknown prediction"),
