@@ -69,7 +69,7 @@ class ACTConfig(ImitationConfig):
     """Of the decoder of actions."""
     vae: bool = True
     """Whether there is a latent; without, it is a plain regression."""
-    vae_layers: int = 2
+    vae_layers: int = 1
     """Of the encoder that sees the actions."""
     latent: int = 32
     """Numbers in z."""
@@ -81,8 +81,8 @@ class ACTConfig(ImitationConfig):
     """Whether actions beyond an episode's end count in the mean, as 0 errors."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(
-            steps=8000,
-            batch_size=64,
+            steps=4000,
+            batch_size=32,
             learning_rate=5e-4,
             warmup_steps=500,
             gradient_clip=10.0,

@@ -22,7 +22,7 @@ DENOISERS = ("mlp", "unet", "transformer")
 def denoiser_training() -> TrainingConfig:
     """How such networks are trained, unless told otherwise."""
     return TrainingConfig(
-        steps=20000,
+        steps=4000,
         batch_size=128,
         learning_rate=1e-3,
         betas=(0.95, 0.999),
