@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from assets.errors import SandbotError, UsageError, unknown
 from ml.device import check_device
-from policies.learners import LEARNERS
+from policies.learners import ACTORS, LEARNERS
 from policies.pretrained import pretrained
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from sims.task import Task
 
 
-CHECKPOINTS: dict[str, str] = dict.fromkeys(LEARNERS, "policies.imitation")
+CHECKPOINTS: dict[str, str] = {
+    **dict.fromkeys((*LEARNERS, *ACTORS), "policies.imitation"),
+}
 """By the kind in ``config.json``: the module whose ``load(folder, task, num_envs,
 device, seed, execution)`` makes the policy."""
 
@@ -40,6 +42,9 @@ class PolicyEntry:
     """Names of the tasks that it is for; None: any."""
     make: "Callable[[Task, int, int], Policy]"
     """(task, num_envs, seed) -> policy."""
+    reactive: bool = False
+    """Whether it is a function of the observation alone: then it can be asked what it
+    would do in states that another policy brought about (:mod:`policies.dagger`)."""
 
 
 def _controller(name: str) -> "Callable[[Task, int, int], Policy]":
@@ -99,6 +104,7 @@ POLICIES: dict[str, PolicyEntry] = {
         description="inverse dynamics at limited speed; a function of the state alone",
         tasks=_MOTION,
         make=_controller("computed_torque_policy"),
+        reactive=True,
     ),
     "impedance": PolicyEntry(
         description="a spring and damper at the tip, with a force loop on contact",

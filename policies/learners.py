@@ -21,6 +21,14 @@ LEARNERS: dict[str, tuple[str, str]] = {
 }
 """By kind: the module whose ``LEARNER`` it is, and one line."""
 
+INTERACTIVE: dict[str, tuple[str, str]] = {
+    "dagger": ("policies.dagger", "DAgger: the expert labels where the learner goes"),
+}
+"""By name: the module whose ``train`` it is, and one line. They act in the task's
+environment, or look for a reward; what they are told is their own."""
+ACTORS: tuple[str, ...] = ()
+"""Of these, the ones whose checkpoint is a network like the learners'."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Learner:
@@ -35,12 +43,37 @@ class Learner:
     to."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Interactive:
+    """One of the others, a module's ``TRAINER``."""
+
+    config: type
+    """A dataclass."""
+    train: Callable[..., Any]
+    """(config, out, overwrite, ...) -> something with a ``line`` to tell of it."""
+    watches: bool
+    """Whether it is given demonstrations (``data``); else a ``task`` and an ``expert``
+    to ask, and ``resume``."""
+
+
+def find_interactive(name: str) -> Interactive:
+    """The algorithm of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in INTERACTIVE:
+        raise unknown("algorithm", name, INTERACTIVE)
+    return import_module(INTERACTIVE[name][0]).TRAINER
+
+
 def find_learner(kind: str) -> Learner:
     """The algorithm of that name.
 
     Raises:
         UsageError: there is none.
     """
-    if kind not in LEARNERS:
-        raise unknown("algorithm", kind, LEARNERS)
-    return import_module(LEARNERS[kind][0]).LEARNER
+    known = LEARNERS | {name: INTERACTIVE[name] for name in ACTORS}
+    if kind not in known:
+        raise unknown("algorithm", kind, known)
+    return import_module(known[kind][0]).LEARNER

@@ -1,15 +1,20 @@
 """``sandbot train``: learn a policy. The algorithm comes first."""
 
 from collections.abc import Sequence
-from dataclasses import field, make_dataclass
+from dataclasses import field, fields, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from assets.errors import UsageError, unknown
-from policies.learners import LEARNERS, find_learner
-from sandbot.options import Imitated, parse
+from policies.learners import (
+    INTERACTIVE,
+    LEARNERS,
+    find_interactive,
+    find_learner,
+)
+from sandbot.options import Asking, Imitated, Watching, parse
 
 if TYPE_CHECKING:
     from ml.training import TrainingResult
@@ -19,18 +24,20 @@ def run(arguments: Sequence[str]) -> int:
     """Run the algorithm that the first argument names."""
     if not arguments:
         raise UsageError(
-            f"sandbot train wants an algorithm: {', '.join(LEARNERS)}. "
+            f"sandbot train wants an algorithm: {', '.join(LEARNERS | INTERACTIVE)}. "
             "sandbot train bc --help lists its options."
         )
     name, rest = arguments[0], arguments[1:]
     if name in ("-h", "--help"):
         print("usage: sandbot train ALGORITHM [OPTIONS]\n")
-        for algorithm, (_, description) in LEARNERS.items():
+        for algorithm, (_, description) in (LEARNERS | INTERACTIVE).items():
             print(f"  {algorithm:11}{description}")
         print("\nsandbot train ALGORITHM --help explains its options.")
         return 0
+    if name in INTERACTIVE:
+        return _interact(name, rest)
     if name not in LEARNERS:
-        raise unknown("algorithm", name, LEARNERS)
+        raise unknown("algorithm", name, LEARNERS | INTERACTIVE)
     return _imitate(name, rest)
 
 
@@ -38,7 +45,8 @@ def _imitate(name: str, arguments: Sequence[str]) -> int:
     """Learn from demonstrations, by one of the algorithms."""
     from policies.imitation import train
 
-    options: Any = parse(_options(name), f"train {name}", arguments, flat=True)
+    kind = _options(find_learner(name).config, Imitated, LEARNERS[name][1])
+    options: Any = parse(kind, f"train {name}", arguments, flat=True)
     if options.task and options.env:
         raise UsageError("give --task or --env, not both")
     task = options.task or options.env
@@ -54,9 +62,23 @@ def _imitate(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _options(name: str) -> type:
-    """The options that all have, and the algorithm's own."""
-    config = find_learner(name).config
+def _interact(name: str, arguments: Sequence[str]) -> int:
+    """Learn by acting and asking, or by looking for the reward."""
+    trainer = find_interactive(name)
+    base = Watching if trainer.watches else Asking
+    kind = _options(trainer.config, base, INTERACTIVE[name][1])
+    options: Any = parse(kind, f"train {name}", arguments, flat=True)
+    given = {f.name: getattr(options, f.name) for f in fields(base)}
+    paths = {k: Path(given[k]) for k in ("data", "out") if k in given}
+    result = trainer.train(options.config, **given | paths)
+    print(f"{options.out}: {result.line}")
+    task = given.get("task") or "TASK"
+    print(f"how good it is: sandbot eval {task} --policy {options.out}")
+    return 0
+
+
+def _options(config: type, base: type, line: str) -> type:
+    """The options that all of a kind have, and the algorithm's own."""
     made = make_dataclass(
         "Options",
         [
@@ -66,12 +88,11 @@ def _options(name: str) -> type:
                 field(default_factory=config),
             )
         ],
-        bases=(Imitated,),
+        bases=(base,),
         frozen=True,
         kw_only=True,
     )
-    line = LEARNERS[name][1]
-    made.__doc__ = f"{line[0].upper()}{line[1:]}.\n\n{Imitated.__doc__}"
+    made.__doc__ = f"{line[0].upper()}{line[1:]}.\n\n{base.__doc__}"
     return made
 
 
