@@ -90,8 +90,7 @@ class Recurrent(nn.Module, ABC):
 
     def fit_changes(self, changes: Tensor) -> None:
         """Take the size of the changes from data, (n, inputs); NaN before."""
-        size = changes.std(0)
-        self.gain.copy_(torch.where(size > 0, 1 / size, 0.0))
+        self.gain.copy_(unit_gain(changes))
 
     def memory(self, rows: int) -> Tensor:
         """Zeros (rows, n): whether there was a last input, that input, the layers'."""
@@ -160,3 +159,9 @@ def remember(layers: nn.LSTM | nn.GRU, width: int) -> None:
     for name, bias in layers.named_parameters():
         if name.startswith("bias_hh"):
             bias.data[width : 2 * width].fill_(1.0)
+
+
+def unit_gain(changes: Tensor) -> Tensor:
+    """(n, size) -> (size,): what brings each column to unit size; 0 where it is 0."""
+    size = changes.std(0)
+    return torch.where(size > 0, 1 / size, 0.0)

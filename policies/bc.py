@@ -55,8 +55,8 @@ class BCConfig(ImitationConfig):
     modes: int = 0
     """Gaussians of a mixture that is the output; 0: a regression."""
     changes: bool = True
-    """Whether a network with memory is shown how its inputs changed since the last
-    step."""
+    """Whether it is shown how its inputs changed since the last step, if it has memory
+    or a history."""
     window: int = 64
     """Frames over which a network with memory is trained."""
     burn_in: int = 8
@@ -83,6 +83,11 @@ class BCConfig(ImitationConfig):
                 f"an {self.network.upper()}'s layers are of one width, got "
                 f"{self.hidden}"
             )
+        if self.cameras:
+            raise UsageError(
+                f"an {self.network.upper()} reads no pictures here, got cameras "
+                f"{', '.join(self.cameras)}: take network mlp, with a history"
+            )
         if self.chunk > 1 or self.history > 1:
             raise UsageError(
                 f"an {self.network.upper()} looks at every step and remembers, got "
@@ -108,6 +113,12 @@ class BCNet(ImitationNet):
             self.head = GMMHead(outputs, wide, modes=config.modes, squash=bounded)
             self.noise_shape = (1,)
         self.network: Any = _network(config, self.features, outputs)
+
+    def fit_changes(self, changes: Tensor) -> None:
+        """Of its history, and of its network with memory."""
+        super().fit_changes(changes)
+        if self.config.network != "mlp":
+            self.network.fit_changes(changes)
 
     def memory(self, rows: int) -> Tensor:
         """Of its network."""
@@ -165,21 +176,11 @@ def _network(config: BCConfig, inputs: int, outputs: int) -> Any:
 
 
 def _samples(
-    net: BCNet,
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    lengths: np.ndarray,
-    config: BCConfig,
-    fit: bool,
+    inputs: np.ndarray, targets: np.ndarray, lengths: np.ndarray, config: BCConfig
 ) -> Windows | None:
-    """Windows for a network with memory, which learns how large changes are."""
+    """Windows, for a network with memory."""
     if config.network == "mlp":
         return None
-    if fit:
-        x = net.normalizer.normalize(OBSERVATION, torch.from_numpy(inputs))
-        inner = np.ones(len(inputs) - 1, bool)
-        inner[np.cumsum(lengths)[:-1] - 1] = False
-        net.network.fit_changes(torch.diff(x, dim=0)[torch.from_numpy(inner)])
     window, burn_in = config.window, config.burn_in
     return Windows(inputs, targets, lengths, window=window, burn_in=burn_in)
 

@@ -14,7 +14,7 @@ its own, was tried: it drew small pictures faster where cores were idle, none fa
 where they were busy, and ended the process once with a segmentation fault.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,7 @@ from assets.errors import UsageError, unknown
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs
 from sims.studio import Studio, look_at
+from sims.task import Marker
 
 if TYPE_CHECKING:
     import mujoco
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from sims.image_randomization import ImageTerm
     from sims.pointcloud import Pinhole
 
+Sights = Callable[[int], Iterable[Marker]]
+"""Of an environment: what its cameras see beside the scene."""
 KINDS = ("images", "depth", "segmentation")
 """What a camera can observe, as its groups' names begin."""
 
@@ -132,6 +135,7 @@ class CameraRig:
         ids: Iterable[int],
         steps: Array | None = None,
         cameras: Iterable[str] | None = None,
+        sights: Sights | None = None,
     ) -> Obs:
         """What the cameras of some environments see, (len(ids), height, width, ...).
 
@@ -141,6 +145,7 @@ class CameraRig:
             steps: (num_envs,) control steps since the reset, of which noise is new at
                 each; None: none.
             cameras: some of :attr:`cameras`; None: all of them.
+            sights: of an environment, what is seen beside the scene; None: nothing.
 
         Raises:
             UsageError: a camera that is not among them.
@@ -160,16 +165,22 @@ class CameraRig:
         for row, env in enumerate(moment.ids):
             self._studio.follow(moment, row, self._looks)
             step = 0 if steps is None else int(steps[env])
+            beside = () if sights is None else sights(env)
             for camera in cameras:
-                for kind, picture in self._shoot(camera, env, step):
+                for kind, picture in self._shoot(camera, env, step, beside):
                     out[group_name(kind, camera)][row] = picture
         return out
 
     def update(
-        self, engine: "Engine", obs: Obs, where: Mask, steps: Array | None = None
+        self,
+        engine: "Engine",
+        obs: Obs,
+        where: Mask,
+        steps: Array | None = None,
+        sights: Sights | None = None,
     ) -> Obs:
         """The groups of an observation with some environments' rows drawn anew."""
-        fresh = self.render(engine, np.flatnonzero(where), steps)
+        fresh = self.render(engine, np.flatnonzero(where), steps, sights=sights)
         mixed = {}
         for group, rows in fresh.items():
             mixed[group] = obs[group].copy()
@@ -199,11 +210,11 @@ class CameraRig:
         self._studio.close()
 
     def _shoot(
-        self, camera: str, env: int, step: int
+        self, camera: str, env: int, step: int, sights: Iterable[Marker]
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Kinds and pictures that a camera takes of the environment in the studio."""
         shot = self._studio.shoot(
-            camera, "depth" in self._kinds, "segmentation" in self._kinds
+            camera, "depth" in self._kinds, "segmentation" in self._kinds, sights
         )
         image = shot.image
         if self._looks is not None:

@@ -18,7 +18,7 @@ from sims.engine import Engine
 from sims.observation import has_images, vector_groups
 from sims.randomization import FieldRandomizer, Randomization
 from sims.sensing import Pusher, Sensing
-from sims.task import Task, TaskState
+from sims.task import Marker, Task, TaskState
 
 if TYPE_CHECKING:
     from sims.cameras import CameraRig
@@ -163,7 +163,8 @@ class Env:
             self._sensing.advance(truth)
         obs = self._sense(truth)
         if self.cameras is not None:
-            obs |= self.cameras.render(engine, range(self.num_envs), state.steps)
+            ids = range(self.num_envs)
+            obs |= self.cameras.render(engine, ids, state.steps, sights=self._sights)
         if self.autoreset:
             ended = terminated | truncated
             if ended.any():
@@ -236,8 +237,15 @@ class Env:
             return obs
         engine, steps = self.engine, self.state.steps
         if where.all():
-            return obs | self.cameras.render(engine, range(self.num_envs), steps)
-        return obs | self.cameras.update(engine, last, where, steps)
+            ids = range(self.num_envs)
+            seen = self.cameras.render(engine, ids, steps, sights=self._sights)
+        else:
+            seen = self.cameras.update(engine, last, where, steps, self._sights)
+        return obs | seen
+
+    def _sights(self, env: int) -> list[Marker]:
+        """What the cameras of an environment see beside the scene."""
+        return self.task.sights(self.state, env)
 
     def _sense(self, truth: Obs) -> Obs:
         """The policy's view of the task's vectors."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sims.engine import Engine
     from sims.image_randomization import ImageRandomizer
     from sims.render import Shot
+    from sims.task import Marker
 
 SEEN_FIELDS = tuple(
     field
@@ -116,10 +117,21 @@ class Studio:
         mujoco.mj_flex(model, data)
         mujoco.mj_tendon(model, data)
 
-    def shoot(self, camera: str, depth: bool, segmentation: bool) -> "Shot":
-        """What a camera sees of the environment that is followed."""
+    def shoot(
+        self,
+        camera: str,
+        depth: bool,
+        segmentation: bool,
+        sights: "Iterable[Marker]" = (),
+    ) -> "Shot":
+        """What a camera sees of the environment that is followed, and of ``sights``
+        beside the scene."""
         return self.renderer.capture(
-            self.data, self._views[camera], depth=depth, segmentation=segmentation
+            self.data,
+            self._views[camera],
+            markers=sights,
+            depth=depth,
+            segmentation=segmentation,
         )
 
     def close(self) -> None:

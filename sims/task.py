@@ -115,7 +115,12 @@ class Task(Protocol):
         ...
 
     def markers(self, state: TaskState, env: int) -> list[Marker]:
-        """What to draw beside the scene."""
+        """What to draw beside the scene, for people."""
+        ...
+
+    def sights(self, state: TaskState, env: int) -> list[Marker]:
+        """What the environment's cameras see beside the scene: things that the task is
+        about and the physics does not have."""
         ...
 
 
@@ -131,3 +136,7 @@ class TaskDefaults:
     def instructions(self, state: TaskState) -> list[str]:
         """The description, for all."""
         return [self.description] * len(state.steps)
+
+    def sights(self, state: TaskState, env: int) -> list[Marker]:
+        """Nothing beside the scene."""
+        return []

@@ -28,6 +28,9 @@ class ImitationConfig:
     """What makes features of a picture."""
     history: int = 1
     """Observations that it looks at: the present one, and those just before."""
+    changes: bool = False
+    """Whether those before are shown as changes from one to the next, brought to unit
+    size: small ones, such as of joints at 100 Hz, are hard to learn from otherwise."""
     chunk: int = 1
     """Actions that it predicts at once."""
     execute: int | None = None
@@ -47,7 +50,9 @@ class ImitationConfig:
     """The training loop's."""
 
     def __post_init__(self) -> None:
-        """Refuse what makes no policy."""
+        """Refuse what makes no policy; cameras are named as in observations."""
+        cameras = tuple(camera.replace("/", "_") for camera in self.cameras)
+        object.__setattr__(self, "cameras", cameras)
         if self.chunk < 1 or not 1 <= self.executed <= self.chunk:
             raise UsageError(
                 f"a chunk has 1 or more actions, of which 1 to all are executed, got "

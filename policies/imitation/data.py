@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from assets.errors import UsageError, unknown
 from ml.lerobot import Demonstrations
@@ -146,9 +148,10 @@ def make_samples(
         x, y = inputs[rows], targets[rows]
         if index == 0:
             net.normalizer.fit({OBSERVATION: x, ACTION: y})
+            net.fit_changes(_changes(net, x, lengths[episodes]))
         made = None
         if learner.samples is not None:
-            made = learner.samples(net, x, y, lengths[episodes], config, index == 0)
+            made = learner.samples(x, y, lengths[episodes], config)
         if made is None:
             made = Chunks(
                 x,
@@ -160,6 +163,16 @@ def make_samples(
             )
         parts.append(made)
     return parts[0], parts[1]
+
+
+def _changes(net: ImitationNet, inputs: np.ndarray, lengths: np.ndarray) -> Tensor:
+    """Changes of the normalised vectors within episodes, (n, size)."""
+    if not inputs.shape[1]:
+        return torch.zeros(0, 0)
+    x = net.normalizer.normalize(OBSERVATION, torch.from_numpy(inputs))
+    inner = np.ones(len(inputs) - 1, bool)
+    inner[np.cumsum(lengths)[:-1] - 1] = False
+    return torch.diff(x, dim=0)[torch.from_numpy(inner)]
 
 
 def _pictures(

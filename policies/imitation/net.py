@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ml.lerobot.layout import ACTION
+from ml.networks import unit_gain
 from ml.normalizer import Normalizer
 from ml.samples import Batch
 from ml.step_draws import StepDraws
@@ -90,6 +91,10 @@ class ImitationNet(nn.Module):
         if sizes.inputs:
             arrays[OBSERVATION] = sizes.inputs
         self.normalizer = Normalizer(arrays, config.normalize)
+        self.gain: Tensor | None = None
+        """(size,): what makes a change of a normalised vector one of unit size."""
+        if config.changes and sizes.history > 1 and sizes.inputs:
+            self.register_buffer("gain", torch.full((sizes.inputs,), torch.nan))
         self.encoders = nn.ModuleDict()
         for camera in sizes.cameras:
             self.encoders[key_of(camera)] = _encoder(config)
@@ -100,10 +105,18 @@ class ImitationNet(nn.Module):
         pictures = sum(encoder.features for encoder in self.encoders.values())  # pyright: ignore[reportArgumentType,reportCallIssue]
         return self.sizes.history * self.sizes.inputs + int(pictures)
 
+    def fit_changes(self, changes: Tensor) -> None:
+        """Take the size of the changes of normalised vectors from data, (n, size)."""
+        if self.gain is not None:
+            self.gain.copy_(unit_gain(changes))
+
     def vectors(self, inputs: Tensor) -> Tensor:
-        """Normalised, (n, history, size)."""
+        """Normalised, (n, history, size); those before as changes, where so chosen."""
         rows = inputs.unflatten(-1, (self.sizes.history, self.sizes.inputs))
-        return self.normalizer.normalize(OBSERVATION, rows)
+        rows = self.normalizer.normalize(OBSERVATION, rows)
+        if self.gain is None:
+            return rows
+        return torch.cat((torch.diff(rows, dim=1) * self.gain, rows[:, -1:]), dim=1)
 
     def condition(self, seen: Seen, noise: Tensor | None = None) -> Tensor:
         """All that is seen as one vector, (n, features).

@@ -2,7 +2,8 @@
 
 Targets lie anywhere the arm reaches; the start is random. Solved when the tip has been
 within 2 cm of the target for half a second on end, at any time within the 4 s. The
-observation has the target's position, and no solution of the inverse kinematics.
+observation has the target's position, and no solution of the inverse kinematics;
+cameras see a ball there, which can be reached into.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ RADIUS = 0.02
 """How near counts [m]."""
 HOLD = 0.5
 """For how long [s]."""
+BALL = 0.05
+"""Radius of what cameras see at the target [m]."""
 
 
 @dataclass
@@ -89,6 +92,12 @@ class ArmReach(ArmTask):
     def markers(self, state: ArmReachState, env: int) -> list[Marker]:
         return [
             Marker(kind="sphere", points=point(*state.target[env])[None], size=RADIUS)
+        ]
+
+    def sights(self, state: ArmReachState, env: int) -> list[Marker]:
+        place = point(*state.target[env])[None]
+        return [
+            Marker(kind="sphere", points=place, size=BALL, rgba=(0.1, 0.6, 0.25, 1.0))
         ]
 
     def _distance(self, engine: Engine, state: ArmReachState) -> Array:

@@ -279,3 +279,25 @@ def test_limits_of_pictures_take_no_room() -> None:
         ArraySpec(shape=(3,), low=(0, 1))
     with pytest.raises(UsageError, match="names has 1 elements"):
         ArraySpec(shape=(3,), names=("a",))
+
+
+def test_cameras_see_what_the_task_is_about() -> None:
+    """ArmReach's target is a ball in pictures, where it is, and in no state's way."""
+    env = watch(num_envs=3, cameras=("plane",), image_size=(64, 64))
+    obs = env.reset(seed=3)
+    pinhole = env.cameras.pinhole(env.engine, "plane")
+    for i in range(3):
+        picture = obs["images.plane"][i].astype(int)
+        red, green, blue = np.moveaxis(picture, -1, 0)
+        rows, columns = np.nonzero((green > red + 40) & (green > blue + 30))
+        assert len(rows) >= 4, "a ball of 5 cm is some pixels wide"
+        x, z = obs["state"][i, 8:10]
+        # 29 degrees over 64 pixels, 3.2 m away
+        scale = 32 / (3.2 * np.tan(np.radians(14.5)))
+        assert columns.mean() == pytest.approx(31.5 + scale * x, abs=1.0)
+        assert rows.mean() == pytest.approx(31.5 - scale * z, abs=1.0)
+    assert pinhole.position == pytest.approx([0, -3.2, 0.9])
+    before = env.engine.qpos.copy()
+    env.cameras.render(env.engine, range(3), sights=lambda _: [])
+    np.testing.assert_array_equal(env.engine.qpos, before)
+    env.close()
