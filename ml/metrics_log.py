@@ -26,7 +26,8 @@ class MetricsLog:
             tensorboard: whether to write event files as well.
         """
         path = folder / FILE
-        kept = [line for line in read_metrics(folder) if line["step"] <= step]
+        known = read_metrics(folder) if step else []
+        kept = [line for line in known if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_bytes(path, text.encode())
         with writing(path):

@@ -149,8 +149,9 @@ class Trainer:
             progress: told the steps done and the last validation loss, each step.
 
         Raises:
-            SandbotError: the loss or its gradient is no longer finite. The last
-                training state stays as it is.
+            SandbotError: the loss or its gradient is no longer finite: the last
+                training state stays as it is. With ``config.debug`` also what
+                :mod:`ml.debugging` finds.
         """
         log = None
         if self.parallel.main:
@@ -159,6 +160,10 @@ class Trainer:
             )
         began = time.perf_counter() - self.seconds
         try:
+            if self.config.debug and self.step == 0:
+                from ml.debugging import examine
+
+                self._write(log, **self.parallel.once(lambda: examine(self)))
             while not self.finished:
                 self._advance(log)
                 self.seconds = time.perf_counter() - began

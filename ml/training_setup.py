@@ -76,7 +76,8 @@ class TrainingConfig:
     """Whether to write TensorBoard's event files beside metrics.jsonl."""
     debug: bool = False
     """Whether to check, before the first step, that gradients are right and that one
-    batch can be learned by heart."""
+    batch can be learned by heart; the report is debug.json. The training's bits stay
+    the same."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work."""
