@@ -10,14 +10,12 @@ from ml.parallel import Parallel
 from ml.training import Trainer, TrainingResult
 from ml.training_setup import open_run, reproducible
 from policies.imitation.card import about, card
-from policies.imitation.data import Subject, choose, make_samples, sizes_of
+from policies.imitation.data import choose, make_samples, sizes_of
 from policies.imitation.evaluation import evaluator
 from policies.learners import find_learner
 
 if TYPE_CHECKING:
     from policies.imitation.config import ImitationConfig
-    from policies.imitation.net import ImitationNet
-    from policies.learners import Learner
 
 SCRATCH = "scratch"
 """Folder within the run for pictures that do not fit into memory."""
@@ -63,10 +61,23 @@ def train(
     }
     training = config.training
     parallel = Parallel(training.device, training.precision)
+    evaluate = evaluator(subject, config, parallel)
     parallel.once(lambda: open_run(out, resume=resume, overwrite=overwrite))
     with reproducible(training):
         net = learner.make(sizes_of(subject, config), config)
-        trainer = _trainer(subject, config, learner, net, out, identity, parallel)
+        samples = make_samples(subject, config, learner, net, out / SCRATCH)
+        frames = getattr(samples[0], "frames_per_sample", 1)
+        trainer = Trainer(
+            net,
+            lambda model, batch, draws: model.loss(batch, draws),  # pyright: ignore[reportCallIssue]
+            *samples,
+            folder=out,
+            config=training,
+            batch=max(1, training.batch_size // frames),
+            identity=identity,
+            evaluate=evaluate,
+            parallel=parallel,
+        )
         complete = trainer.finished and (out / "config.json").is_file()
         result = _run_with_bar(trainer, config.kind, progress)
     if not complete and parallel.main:
@@ -75,33 +86,6 @@ def train(
             out, config=whole, weights=result.weights, card=card(whole, result)
         )
     return result
-
-
-def _trainer(
-    subject: Subject,
-    config: "ImitationConfig",
-    learner: "Learner",
-    net: "ImitationNet",
-    out: Path,
-    identity: dict[str, Any],
-    parallel: Parallel,
-) -> Trainer:
-    """Network, normaliser and samples, all functions of the data and the seed."""
-    training = config.training
-    samples = make_samples(subject, config, learner, net, out / SCRATCH)
-    batch = training.batch_size
-    frames = getattr(samples[0], "frames_per_sample", 1)
-    return Trainer(
-        net,
-        lambda model, batch, draws: model.loss(batch, draws),  # pyright: ignore[reportCallIssue]
-        *samples,
-        folder=out,
-        config=training,
-        batch=max(1, batch // frames),
-        identity=identity,
-        evaluate=evaluator(subject, config, parallel),
-        parallel=parallel,
-    )
 
 
 def _task(name: str | None, *, asked: bool) -> Any:
