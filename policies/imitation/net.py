@@ -82,6 +82,8 @@ class ImitationNet(nn.Module):
     """Rows that it computes at once when it acts (:mod:`ml.tiles`)."""
     guided = False
     """Whether :meth:`predict` can be told what to agree with."""
+    gain: Tensor | None
+    """(size,): what makes a change of a normalised vector one of unit size."""
 
     def __init__(self, sizes: Sizes, config: "ImitationConfig") -> None:
         """Normaliser, not yet fitted, and image encoders."""
@@ -91,10 +93,9 @@ class ImitationNet(nn.Module):
         if sizes.inputs:
             arrays[OBSERVATION] = sizes.inputs
         self.normalizer = Normalizer(arrays, config.normalize)
-        self.gain: Tensor | None = None
-        """(size,): what makes a change of a normalised vector one of unit size."""
-        if config.changes and sizes.history > 1 and sizes.inputs:
-            self.register_buffer("gain", torch.full((sizes.inputs,), torch.nan))
+        shown = config.changes and sizes.history > 1 and sizes.inputs
+        gain = torch.full((sizes.inputs,), torch.nan) if shown else None
+        self.register_buffer("gain", gain)
         self.encoders = nn.ModuleDict()
         for camera in sizes.cameras:
             self.encoders[key_of(camera)] = _encoder(config)

@@ -71,7 +71,9 @@ SMALL: dict[str, ImitationConfig] = {
     "diffusion": DiffusionConfig(
         noise_steps=20, sampling_steps=10, prediction="epsilon", **TRANSFORMER
     ),
-    "flow": FlowConfig(sampling_steps=3, history=2, prediction="velocity", **UNET),
+    "flow": FlowConfig(
+        sampling_steps=3, history=2, changes=True, prediction="velocity", **UNET
+    ),
     "flow mlp": FlowConfig(chunk=8, execute=4, hidden=32, blocks=1, training=TINY),
     "flow transformer": FlowConfig(**TRANSFORMER),
     "mip": MIPConfig(chunk=8, execute=4, hidden=32, blocks=1, training=TINY),
