@@ -326,6 +326,18 @@ def test_any_dataset_is_learned_from(data: Path, tmp_path: Path) -> None:
         make_policy(tmp_path / "run", make_task("arm-track"), 2)
 
 
+def test_any_gymnasium_environment_is_learned(tmp_path: Path) -> None:
+    """Recorded, trained on and judged by its id, as a task of ours is."""
+    from evaluation.rollout import rollout
+
+    name = "Pusher-v5"
+    options = {"noise": 0.0, "keep_failures": True}
+    collect(name, "random", episodes=3, out=tmp_path / "data", **options)
+    train(SMALL["flow mlp"], data=tmp_path / "data", out=tmp_path / "run", task=name)
+    result = rollout(name, str(tmp_path / "run"), episodes=2)
+    assert result.success is None and np.isfinite(result.returns).all()
+
+
 def test_what_does_not_fit_is_said_before_anything_is_trained(
     data: Path, tmp_path: Path
 ) -> None:

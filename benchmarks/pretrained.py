@@ -1,0 +1,58 @@
+"""Put trained policies where they come along: ``assets/pretrained/<task>/<kind>``.
+
+python -m benchmarks.pretrained --runs runs/imitation
+
+Of ``python -m benchmarks.imitation``'s checkpoints always that of the first training
+seed, since choosing the best of several by the test would flatter it. Each is judged
+once more from its new place, in both engines, and says so in its model card.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from evaluation.cards import update_card
+from evaluation.results import rows
+from evaluation.rollout import evaluate
+from policies.pretrained import FOLDER
+
+FILES = ("config.json", "model.safetensors", "README.md")
+LARGEST = 10 * 2**20
+"""Bytes of a checkpoint."""
+
+
+def main() -> None:
+    """Copy, judge, write the cards, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs/imitation"))
+    parser.add_argument("--seed", type=int, default=0, help="of the training")
+    parser.add_argument("--episodes", type=int, default=500)
+    parser.add_argument("--bullet", type=int, default=100, help="episodes there")
+    given = parser.parse_args()
+    for source in sorted(given.runs.glob(f"*/*-{given.seed}")):
+        if not (source / "config.json").is_file():
+            continue
+        task, kind = source.parent.name, source.name.rpartition("-")[0]
+        folder = FOLDER / task / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            shutil.copyfile(source / name, folder / name)
+        size = sum((folder / name).stat().st_size for name in FILES)
+        if size > LARGEST:
+            raise SystemExit(f"{folder} has {size} bytes: at most {LARGEST} come along")
+        results = evaluate(task, [str(folder)], episodes=given.episodes)
+        if given.bullet:
+            results += evaluate(
+                task, [str(folder)], engines=["bullet"], episodes=given.bullet
+            )
+        table = rows(results, f"sandbot eval {task} --policy {kind}")
+        update_card(folder, table)
+        rates = ", ".join(
+            f"{row['engine']} {row['benchmark_success_rate']:.1%} of {row['n']}"
+            for row in table
+        )
+        print(f"{task} {kind}: {rates}, {size / 2**20:.1f} MiB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
