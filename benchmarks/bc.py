@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import record
+from benchmarks.record import bar, record
 from evaluation.rollout import Rollout, rollout
 from ml.statistics import mcnemar_exact, wilson_interval
 from ml.training_setup import TrainingConfig
@@ -137,12 +137,6 @@ def bars(rows: dict[str, dict[str, Any]], p: float) -> list[dict[str, Any]]:
         ),
         bar("the same, LSTM against MLP, p (McNemar)", p, "<=", 0.001),
     ]
-
-
-def bar(what: str, figure: float, sign: str, limit: float) -> dict[str, Any]:
-    """A figure beside its bar."""
-    met = figure >= limit if sign == ">=" else figure <= limit
-    return {"what": what, "figure": figure, "bar": f"{sign} {limit:g}", "met": met}
 
 
 def main() -> None:

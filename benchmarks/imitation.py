@@ -10,15 +10,12 @@ goes on. Results of tasks and policies that this call does not name stay in the 
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, bar, record, sandbot
 from evaluation.results import rows
 from evaluation.rollout import rollout
 from ml.provenance import command
@@ -60,14 +57,7 @@ def train(kind: str, task: str, seed: int, runs: Path) -> Path:
         *("train", kind, "--data", str(runs / task / "data"), "--task", task),
         *("--out", str(out), "--seed", str(seed), *SETTINGS[kind], *going_on),
     ]
-    with (runs / task / f"{kind}-{seed}.log").open("a") as log:
-        subprocess.run(
-            [Path(sys.executable).parent / "sandbot", *arguments],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=log,
-            stderr=log,
-            check=True,
-        )
+    sandbot(arguments, runs / task / f"{kind}-{seed}.log")
     return out
 
 
@@ -124,15 +114,10 @@ def bars(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
         else:
             continue
         text = f"{name} on {task}, benchmark's success, all training seeds"
-        lines.append(_bar(text, figure, least, ">="))
+        lines.append(bar(text, figure, ">=", least))
     longest = max(s["training_seconds"] for r in table for s in r["seeds"]) / 60
-    lines.append(_bar("longest of these trainings [min]", longest, MINUTES, "<="))
+    lines.append(bar("longest of these trainings [min]", longest, "<=", MINUTES))
     return lines
-
-
-def _bar(what: str, figure: float, limit: float, sign: str) -> dict[str, Any]:
-    met = figure >= limit if sign == ">=" else figure <= limit
-    return {"what": what, "figure": figure, "bar": f"{sign} {limit:g}", "met": met}
 
 
 def _before(tasks: list[str], kinds: list[str]) -> list[dict[str, Any]]:

@@ -18,16 +18,13 @@ stay in the file.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS, record
+from benchmarks.record import RESULTS, bar, record, sandbot
 from evaluation.results import rows
 from evaluation.rollout import rollout
 from policies.collect import collect
@@ -131,14 +128,7 @@ def train(folder: Path, variant: Variant, data: Path) -> None:
         *("train", variant.kind, "--data", str(data), "--task", TASK),
         *("--out", str(folder), *steps, *variant.settings, *going_on),
     ]
-    with folder.with_suffix(".log").open("a") as log:
-        subprocess.run(
-            [Path(sys.executable).parent / "sandbot", *arguments],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=log,
-            stderr=log,
-            check=True,
-        )
+    sandbot(arguments, folder.with_suffix(".log"))
 
 
 def judge(variant: Variant, runs: Path) -> dict[str, Any]:
@@ -178,7 +168,7 @@ def bars(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if few and many:
         points = 100 * (many["benchmark_success_rate"] - few["benchmark_success_rate"])
         lines.append(
-            _bar("flow with 5 steps behind diffusion with 50 [points]", points, 2, "<=")
+            bar("flow with 5 steps behind diffusion with 50 [points]", points, "<=", 2)
         )
     for name in ("act", "diffusion", "flow"):
         row = by.get(("ways", name))
@@ -186,17 +176,10 @@ def bars(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
             less = min(row["share_of_front"], 1 - row["share_of_front"])
             rate = row["benchmark_success_rate"]
             lines.append(
-                _bar(f"two ways, {name}: the rarer way's share", less, 0.2, ">=")
+                bar(f"two ways, {name}: the rarer way's share", less, ">=", 0.2)
             )
-            lines.append(
-                _bar(f"two ways, {name}: benchmark's success", rate, 0.8, ">=")
-            )
+            lines.append(bar(f"two ways, {name}: benchmark's success", rate, ">=", 0.8))
     return lines
-
-
-def _bar(what: str, figure: float, limit: float, sign: str) -> dict[str, Any]:
-    met = figure >= limit if sign == ">=" else figure <= limit
-    return {"what": what, "figure": figure, "bar": f"{sign} {limit:g}", "met": met}
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import record
+from benchmarks.record import bar, record
 from evaluation.episodes import chunks, play
 from ml.statistics import wilson_interval
 from ml.training_setup import TrainingConfig
@@ -138,13 +138,9 @@ def main() -> None:
         ("the same, another episode's pixels", table[1]["success_rate"], "<=", 0.2),
         ("the same: training [min]", result.seconds / 60, "<=", MINUTES),
     )
-    bars = []
-    for what, figure, sign, limit in figures:
-        met = figure >= limit if sign == ">=" else figure <= limit
-        bars.append(
-            {"what": what, "figure": figure, "bar": f"{sign} {limit:g}", "met": met}
-        )
-        print(f"{what}: {figure:.3g} ({sign} {limit:g})")
+    bars = [bar(*line) for line in figures]
+    for line in bars:
+        print(f"{line['what']}: {line['figure']:.3g} ({line['bar']})")
     path = record(
         "imitation_images",
         {"collecting_seconds": collecting, "rows": table, "bars": bars},

@@ -3,6 +3,9 @@
 import json
 import os
 import platform
+import subprocess
+import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,35 @@ def record(name: str, result: dict[str, Any]) -> Path:
     partial.write_text(json.dumps(payload, indent=2) + "\n")
     os.replace(partial, path)
     return path
+
+
+def bar(what: str, figure: float, sign: str, limit: float) -> dict[str, Any]:
+    """A figure beside its bar.
+
+    Args:
+        what: it is.
+        figure: measured.
+        sign: ">=" or "<=".
+        limit: the bar.
+    """
+    met = figure >= limit if sign == ">=" else figure <= limit
+    return {"what": what, "figure": figure, "bar": f"{sign} {limit:g}", "met": met}
+
+
+def sandbot(arguments: Sequence[str], log: Path) -> None:
+    """Run a command of ours in a process of its own, on one thread, into a log.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    with log.open("a") as file:
+        subprocess.run(
+            [Path(sys.executable).parent / "sandbot", *arguments],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=file,
+            stderr=file,
+            check=True,
+        )
 
 
 def processor() -> str:
