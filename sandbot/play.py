@@ -6,6 +6,7 @@ from typing import Any
 
 from assets.errors import SandbotError, UsageError
 from sandbot.options import (
+    Executed,
     Integer,
     MaybeInteger,
     MaybeName,
@@ -20,7 +21,7 @@ from sandbot.options import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(OneWorld, TaskOrEnv, Networked):
+class Options(OneWorld, TaskOrEnv, Networked, Executed):
     """Watch a policy: in a window where there is a display, else on a web page.
 
     Without --steps or --episodes a window or page stays until it is closed (Ctrl-C ends
@@ -81,7 +82,12 @@ def run(arguments: Sequence[str]) -> int:
     usual = "zero" if options.mjcf else "random"
     name = options.policy or ("expert" if task.expert else usual)
     policy = make_policy(
-        name, task, options.num_envs, seed=options.seed, device=options.device
+        name,
+        task,
+        options.num_envs,
+        seed=options.seed,
+        device=options.device,
+        execution=options.execution(),
     )
     env = environment_of(
         policy,
