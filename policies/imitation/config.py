@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from assets.errors import UsageError, unknown
 from ml.training_setup import TrainingConfig
 
+CONSTANT = ("refuse", "accept")
 ENCODERS = ("small_cnn", "resnet18", "vit")
 
 
@@ -40,6 +41,9 @@ class ImitationConfig:
     for a moment are averaged, the i-th oldest with weight exp(-this i)."""
     normalize: Literal["mean_std", "min_max"] = "mean_std"
     """How observations and actions are normalised."""
+    constant: Literal["refuse", "accept"] = "refuse"
+    """What to do with an observed or commanded element that does not vary in the data:
+    nothing says how large a change of it is. Accepted, it is centred and not scaled."""
     state_noise: float = 0.0
     """Noise on observed vectors in training, as a fraction of their spread."""
     image_shift: int = 0
@@ -60,6 +64,8 @@ class ImitationConfig:
             )
         if self.history < 1:
             raise UsageError(f"history is at least 1, got {self.history}")
+        if self.constant not in CONSTANT:
+            raise unknown("choice for what does not vary", self.constant, CONSTANT)
         if self.encoder not in ENCODERS:
             raise unknown("image encoder", self.encoder, ENCODERS)
         if min(self.image_size) < 16:

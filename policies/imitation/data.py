@@ -16,6 +16,7 @@ from torch import Tensor
 from assets.errors import UsageError, unknown
 from ml.lerobot import Demonstrations
 from ml.lerobot.layout import ACTION
+from ml.normalizer import DEGENERATE
 from ml.samples import Chunks, Samples, split_episodes
 from ml.spec import ArraySpec
 from policies.imitation.net import IMAGES, OBSERVATION, ImitationNet, Sizes
@@ -87,7 +88,28 @@ def choose(
             f"{int(lengths.argmin())} of {dataset.folder}, which has {lengths.min()}: "
             f"choose a chunk of at most {lengths.min()}"
         )
-    return Subject(dataset=dataset, task=task, inputs=inputs, action_spec=action)
+    subject = Subject(dataset=dataset, task=task, inputs=inputs, action_spec=action)
+    if config.constant == "refuse":
+        _check_variety(subject)
+    return subject
+
+
+def _check_variety(subject: Subject) -> None:
+    """See that whatever is read or commanded varies."""
+    dataset, inputs = subject.dataset, subject.inputs
+    read = {PREFIX + g: spec.without(inputs.drop) for g, spec in inputs.specs.items()}
+    for key, spec in (read | {ACTION: subject.action_spec}).items():
+        values = dataset.vectors(key)
+        still = np.ptp(values, axis=0) <= DEGENERATE * np.abs(values).max(0).clip(1)
+        names = spec_of(dataset, key).names
+        found = [n for n, s in zip(names, still, strict=True) if s and n in spec.names]
+        if found:
+            out = f"leave them out with --drop {' '.join(found)}, or " * (key != ACTION)
+            raise UsageError(
+                f"{', '.join(found)} of {key!r} in {dataset.folder} never vary, so "
+                f"nothing says how large a change is: {out}accept them as they are "
+                f"with --constant accept"
+            )
 
 
 def described(dataset: Demonstrations) -> dict[str, ArraySpec]:

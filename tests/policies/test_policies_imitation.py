@@ -363,7 +363,36 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(
     (other / "meta/info.json").write_text(json.dumps(info))
     with pytest.raises(UsageError, match="of robot 'aloha', and 'arm-reach' has 'arm'"):
         train(SMALL["act"], data=other, out=out)
+    still = shutil.copytree(data, tmp_path / "still")
+    _hold_still(still, "joint_vel_elbow")
+    with pytest.raises(
+        UsageError,
+        match=r"joint_vel_elbow of 'observation\.state' .* --drop joint_vel_e",
+    ):
+        train(SMALL["act"], data=still, out=out)
     assert not out.exists()
+    accepting = replace(SMALL["act"], constant="accept")
+    train(accepting, data=still, out=out, progress=False)
+    dropping = replace(SMALL["act"], drop=("joint_vel_elbow",))
+    train(dropping, data=still, out=tmp_path / "dropped", progress=False)
+
+
+def _hold_still(folder: Path, name: str) -> None:
+    """Make an element of the state constant, in a dataset's files."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    info = json.loads((folder / "meta/info.json").read_text())
+    key = "observation.state"
+    column = info["features"][key]["names"].index(name)
+    for path in folder.glob("data/*/*.parquet"):
+        table = pq.read_table(path)
+        values = np.stack(table.column(key).to_numpy()).copy()
+        values[:, column] = 0.25
+        index = table.column_names.index(key)
+        kind = table.schema.field(key)
+        rows = pa.array(list(values), type=kind.type)
+        pq.write_table(table.set_column(index, kind, rows), path)
 
 
 def test_evaluations_on_the_way_choose_and_are_logged(
