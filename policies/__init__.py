@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHECKPOINTS: dict[str, str] = {
     **dict.fromkeys((*LEARNERS, *ACTORS), "policies.imitation"),
+    "irl": "policies.max_ent_irl",
 }
 """By the kind in ``config.json``: the module whose ``load(folder, task, num_envs,
 device, seed, execution)`` makes the policy."""

@@ -23,10 +23,12 @@ LEARNERS: dict[str, tuple[str, str]] = {
 
 INTERACTIVE: dict[str, tuple[str, str]] = {
     "dagger": ("policies.dagger", "DAgger: the expert labels where the learner goes"),
+    "gail": ("policies.gail", "GAIL: a discriminator's doubt is the reward"),
+    "irl": ("policies.max_ent_irl", "maximum entropy: what reward explains the expert"),
 }
 """By name: the module whose ``train`` it is, and one line. They act in the task's
 environment, or look for a reward; what they are told is their own."""
-ACTORS: tuple[str, ...] = ()
+ACTORS: tuple[str, ...] = ("gail",)
 """Of these, the ones whose checkpoint is a network like the learners'."""
 
 
@@ -38,9 +40,8 @@ class Learner:
     make: "Callable[[Sizes, Any], ImitationNet]"
     """(sizes, config) -> network with random weights, the normaliser not fitted."""
     samples: "Callable[..., Samples | None] | None" = None
-    """(net, inputs, targets, lengths, config, fit) -> samples, or None where they are
-    chunks, as without it; ``fit``: whether this is what the network may be fitted
-    to."""
+    """(inputs, targets, lengths, config) -> samples, or None where they are chunks, as
+    without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
