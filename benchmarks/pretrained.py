@@ -3,11 +3,12 @@
 python -m benchmarks.pretrained --runs runs/imitation
 
 Of ``python -m benchmarks.imitation``'s checkpoints always that of the first training
-seed, since choosing the best of several by the test would flatter it. Each is judged
-once more from its new place, in both engines, and says so in its model card.
+seed, since choosing the best of several by the test would flatter it. What that
+benchmark found of it stands in its model card, with what it does in PyBullet.
 """
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -26,11 +27,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/imitation"))
     parser.add_argument("--seed", type=int, default=0, help="of the training")
-    parser.add_argument("--episodes", type=int, default=500)
-    parser.add_argument("--bullet", type=int, default=100, help="episodes there")
+    parser.add_argument(
+        "--bullet", type=int, default=100, help="episodes there; 0: none"
+    )
     given = parser.parse_args()
     for source in sorted(given.runs.glob(f"*/*-{given.seed}")):
-        if not (source / "config.json").is_file():
+        if not (source / "judged.json").is_file():
             continue
         task, kind = source.parent.name, source.name.rpartition("-")[0]
         folder = FOLDER / task / kind
@@ -40,12 +42,16 @@ def main() -> None:
         size = sum((folder / name).stat().st_size for name in FILES)
         if size > LARGEST:
             raise SystemExit(f"{folder} has {size} bytes: at most {LARGEST} come along")
-        results = evaluate(task, [str(folder)], episodes=given.episodes)
+        found = json.loads((source / "judged.json").read_text())
+        about = json.loads((folder / "config.json").read_text())
+        told = f"sandbot eval {task} --policy {kind} --episodes {found['n']}"
+        origin = {k: about[k] for k in ("commit", "versions")}
+        table = [{**found, "policy": str(folder), "command": told, **origin}]
         if given.bullet:
-            results += evaluate(
+            results = evaluate(
                 task, [str(folder)], engines=["bullet"], episodes=given.bullet
             )
-        table = rows(results, f"sandbot eval {task} --policy {kind}")
+            table += rows(results, told)
         update_card(folder, table)
         rates = ", ".join(
             f"{row['engine']} {row['benchmark_success_rate']:.1%} of {row['n']}"

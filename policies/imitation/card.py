@@ -33,7 +33,7 @@ def about(
         "validation_loss": result.validation_loss,
         "evaluation": result.figures,
         "seconds": round(result.seconds, 1),
-        "command": command(),
+        "command": command().replace(" --resume", ""),  # it ends with the same bits
         "commit": commit(),
         "versions": versions(),
     }
@@ -42,7 +42,9 @@ def about(
 def card(about: dict[str, Any], result: "TrainingResult") -> str:
     """The text of ``README.md``."""
     kind, network = about["policy"], about["network"]
-    chosen = {k: v for k, v in network.items() if v not in (None, [], (), 0, 0.0)}
+    unused = () if network["cameras"] else ("image_size", "encoder")
+    nothing = (None, [], (), 0, 0.0)
+    chosen = {k: v for k, v in network.items() if v not in nothing and k not in unused}
     facts = {
         "task": about["task"] or "none: it fits whatever has its observations",
         "robot": about["robot"],
