@@ -147,7 +147,7 @@ def main() -> None:
             collect(task, "expert", episodes=DEMONSTRATIONS, out=data, threads=1)
     work = [(k, t, s) for t in given.tasks for k in given.kinds for s in given.seeds]
     with ThreadPoolExecutor(given.jobs) as pool:
-        folders = list(pool.map(lambda w: train(*w, given.runs), work))
+        folders = list(pool.map(lambda w: train(w[0], w[1], w[2], given.runs), work))
     table = _before(given.tasks, given.kinds)
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for (kind, task, seed), folder in zip(work, folders, strict=True):

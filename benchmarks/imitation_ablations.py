@@ -198,11 +198,12 @@ def main() -> None:
             collect(TASK, demonstrator, episodes=50, out=data, threads=1)
     trainings = {v.run(given.runs): v for v in wanted}
     with ThreadPoolExecutor(given.jobs) as pool:
-        for _ in pool.map(
-            lambda pair: train(*pair, given.runs / f"data-{pair[1].data}"),
-            trainings.items(),
-        ):
-            pass
+        trained = [
+            pool.submit(train, folder, v, given.runs / f"data-{v.data}")
+            for folder, v in trainings.items()
+        ]
+        for one in trained:
+            one.result()
     path = RESULTS / "imitation_ablations.json"
     before = json.loads(path.read_text())["table"] if path.is_file() else []
     table = [row for row in before if row["part"] not in given.parts]

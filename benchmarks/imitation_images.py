@@ -78,7 +78,7 @@ def judge(folder: Path, episodes: int, shuffle: bool) -> dict[str, Any]:
     policy: Any = make_policy(folder, task, len(batches[0]))
     env = environment_of(policy, task, num_envs=len(batches[0]), threads=1)
     for ids in batches:
-        actor = Shuffled(policy) if shuffle else policy
+        actor: Any = Shuffled(policy) if shuffle else policy
         count = min(episodes - int(ids[0]), len(ids))
         successes += int(play(env, actor, ids, count, 0, None)["success"].sum())
     env.close()
