@@ -11,7 +11,6 @@ the same bits as one that was not looked at.
 """
 
 import copy
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from assets.errors import SandbotError
-from ml.files import write_bytes
+from ml.files import write_json
 from ml.gradient_check import check_gradients, without_dropout
 from ml.samples import Batch
 from ml.step_draws import StepDraws
@@ -108,8 +107,7 @@ def examine(trainer: "Trainer") -> dict[str, float]:
     gathered = trainer.train.gather(rows)
     batch = {k: v.to(trainer.device) for k, v in gathered.items()}
     report = debug(trainer.model, trainer.loss, batch, trainer.config)
-    text = json.dumps(asdict(report), indent=2) + "\n"
-    write_bytes(Path(trainer.folder) / FILE, text.encode())
+    write_json(Path(trainer.folder) / FILE, asdict(report))
     return report.figures()
 
 

@@ -129,6 +129,8 @@ class Trainer:
         self.validation_loss, self.figures = math.inf, {}
         self.best_loss, self.best_figures = math.inf, {}
         self.loss_sum, self.loss_count, self.seconds = 0.0, 0, 0.0
+        if self.parallel.rank:  # dropout differs from process to process
+            torch.manual_seed(config.seed + (self.parallel.rank << 32))
         if (folder / STATE).is_file():
             load_training(self, folder / STATE)
 
@@ -233,7 +235,9 @@ class Trainer:
             sums += torch.stack([total.detach(), terms.weight.sum()])
             for name, value in terms.parts.items():
                 parts[name] = parts.get(name, 0) + value.detach().sum()
-        sums = self.parallel.total(sums)
+        # What was summed here joins what others summed: loss, weight, and the parts.
+        whole = self.parallel.total(torch.stack([*sums, *parts.values()]))
+        sums = whole[:2]
         if not sums.isfinite().all():
             raise self._broken(f"the loss is {(sums[0] / sums[1]).item()}")
         factor = self.parallel.size / sums[1]
@@ -244,8 +248,8 @@ class Trainer:
             raise self._broken(f"the norm of the loss's gradient is {norm}")
         self.optimizer.step()
         self.ema.update(self.model)
-        mean = (sums[0] / sums[1]).item()
-        return mean, norm, {k: (v * factor).item() for k, v in parts.items()}
+        mean, _, *shown = (whole / sums[1]).tolist()
+        return mean, norm, dict(zip(parts, shown, strict=True))
 
     def _draws(self, step: int, rows: slice, total: int) -> StepDraws:
         return StepDraws(self.config.seed, step, rows, total, self.device)

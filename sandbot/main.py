@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if os.environ.get("RANK", "0") != "0":  # of torchrun's processes the first talks
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
