@@ -20,6 +20,7 @@ ROOMS = (
     "sims",
     "policies",
     "evaluation",
+    "deployment",
     "sandbot",
 )
 """From left to right."""

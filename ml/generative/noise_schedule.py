@@ -70,7 +70,12 @@ class NoiseSchedule:
 
     def bar(self, step: int) -> float:
         """:attr:`alpha_bar` of a step; 1 before the first, which is the data itself."""
-        return self.alpha_bar[step].item() if step >= 0 else 1.0
+        return self._bars[step] if step >= 0 else 1.0
+
+    @cached_property
+    def _bars(self) -> list[float]:
+        """Plain numbers: a sampler that is exported holds them as constants."""
+        return self.alpha_bar.tolist()
 
     def time(self, step: int) -> float:
         """What the network is told: in (0, 1], and 1 is the last step."""
