@@ -65,7 +65,8 @@ def train(
     parallel.once(lambda: open_run(out, resume=resume, overwrite=overwrite))
     with reproducible(training):
         net = learner.make(sizes_of(subject, config), config)
-        samples = make_samples(subject, config, learner, net, out / SCRATCH)
+        scratch = out / SCRATCH / str(parallel.rank)  # each process writes its own
+        samples = make_samples(subject, config, learner, net, scratch)
         frames = getattr(samples[0], "frames_per_sample", 1)
         trainer = Trainer(
             net,
