@@ -1,6 +1,7 @@
 """What every encoder of pictures does: pictures to features, and to a feature map."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ class ImageEncoder(nn.Module, ABC):
     kind may do otherwise. A transformer takes the feature map as tokens instead
     (:class:`ml.vision.tokens.ImageTokens`).
     """
+
+    head: ClassVar[tuple[str, ...]] = ("readout",)
+    """Modules that make features of the feature map."""
 
     def __init__(
         self, size: Size, features: int, *, channels: int, grid: tuple[int, int]
@@ -48,6 +52,12 @@ class ImageEncoder(nn.Module, ABC):
     def feature_map(self, images: Tensor) -> Tensor:
         """(batch, C, H, W) in [0, 1] -> (batch, channels, rows, columns)."""
 
+    def behead(self) -> None:
+        """Leave the feature map alone: weights that nothing learns by would be stored,
+        and processes that train together would wait for their gradients."""
+        for name in self.head:
+            setattr(self, name, nn.Identity())
+
     def centred(self, images: Tensor) -> Tensor:
         """Bring pictures to [-1, 1].
 
@@ -70,6 +80,8 @@ class ImageEncoder(nn.Module, ABC):
 
 class KeypointEncoder(ImageEncoder):
     """A convolutional network, the places of its keypoints, a linear map."""
+
+    head = ("pool", "readout")
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class ImageTokens(nn.Module):
         """Build the linear map, Glorot uniform, bias 0.
 
         Args:
-            encoder: whose feature map is taken.
+            encoder: whose feature map is taken; it loses what follows that.
             width: of a token, a multiple of 4.
 
         Raises:
@@ -31,6 +31,7 @@ class ImageTokens(nn.Module):
         """
         super().__init__()
         self.encoder = encoder
+        encoder.behead()
         self.project = nn.Linear(encoder.channels, width)
         nn.init.xavier_uniform_(self.project.weight)
         nn.init.zeros_(self.project.bias)

@@ -54,6 +54,16 @@ def test_every_weight_learns(kind: str) -> None:
             assert parameter.grad.abs().max() > 0, name
 
 
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_every_weight_learns_by_tokens_too(kind: str) -> None:
+    """What would make features is left out: two processes would wait for it."""
+    torch.manual_seed(0)
+    tokens = ImageTokens(make_encoder(kind, (3, 64, 64), 10), 16)
+    tokens(torch.rand(4, 3, 64, 64)).square().sum().backward()
+    for name, parameter in tokens.named_parameters():
+        assert parameter.grad is not None, name
+
+
 def test_keypoints_are_centres_of_mass() -> None:
     torch.manual_seed(0)
     x = 3 * torch.randn(4, 5, 6, 9)
