@@ -184,10 +184,13 @@ def make_policy(
         execution: how a network's chunks are executed; None: as its checkpoint says.
 
     Raises:
-        UsageError: neither a known name nor a checkpoint, or one for another task.
+        UsageError: neither a known name nor a checkpoint, or one for another task, or
+            fewer than one environment.
         SandbotError: the checkpoint cannot be read.
     """
     check_device(device)
+    if num_envs < 1:
+        raise UsageError(f"num_envs must be at least 1, got {num_envs}")
     if isinstance(name, str) and name in POLICIES:
         if execution is not None:
             raise UsageError(

@@ -145,7 +145,9 @@ class CameraRig:
             steps: (num_envs,) control steps since the reset, of which noise is new at
                 each; None: none.
             cameras: some of :attr:`cameras`; None: all of them.
-            sights: of an environment, what is seen beside the scene; None: nothing.
+            sights: of an environment, what is seen beside the scene
+                (:meth:`sims.env.Env.sights`); None: nothing. Depth and segmentation
+                are of the scene alone.
 
         Raises:
             UsageError: a camera that is not among them.

@@ -164,7 +164,7 @@ class Env:
         obs = self._sense(truth)
         if self.cameras is not None:
             ids = range(self.num_envs)
-            obs |= self.cameras.render(engine, ids, state.steps, sights=self._sights)
+            obs |= self.cameras.render(engine, ids, state.steps, sights=self.sights)
         if self.autoreset:
             ended = terminated | truncated
             if ended.any():
@@ -238,12 +238,12 @@ class Env:
         engine, steps = self.engine, self.state.steps
         if where.all():
             ids = range(self.num_envs)
-            seen = self.cameras.render(engine, ids, steps, sights=self._sights)
+            seen = self.cameras.render(engine, ids, steps, sights=self.sights)
         else:
-            seen = self.cameras.update(engine, last, where, steps, self._sights)
+            seen = self.cameras.update(engine, last, where, steps, self.sights)
         return obs | seen
 
-    def _sights(self, env: int) -> list[Marker]:
+    def sights(self, env: int) -> list[Marker]:
         """What the cameras of an environment see beside the scene."""
         return self.task.sights(self.state, env)
 

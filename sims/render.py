@@ -132,9 +132,10 @@ class Renderer:
             data: of :attr:`model`, forwarded.
             camera: a name, a free camera, or None for the scene's default view.
             markers: to draw on top of the scene.
-            depth: whether to measure distances, too (of the scene, not the markers in
-                "high" quality); there it draws the scene twice.
-            segmentation: whether to name what is seen, too; draws the scene twice.
+            depth: whether to measure distances, too, of the scene and not the markers;
+                with markers, and in "high" quality, it draws the scene twice.
+            segmentation: whether to name what is seen, too, markers left out; draws the
+                scene twice.
 
         Raises:
             UsageError: the scene has no camera of that name.
@@ -166,8 +167,15 @@ class Renderer:
         draw_markers(self._scene, markers)
         measured = depth and self._fast
         buffer = np.empty((self.height, self.width), np.float32) if measured else None
+        whole = self._scene.ngeom
         with self._gl.as_current():
-            picture = self._draw(buffer)
+            if measured and whole > shapes:
+                self._scene.ngeom = shapes  # markers are not there to be measured
+                self._draw(buffer)
+                self._scene.ngeom = whole
+                picture = self._draw()
+            else:
+                picture = self._draw(buffer)
             self._scene.ngeom = shapes
             shot = Shot(
                 image=np.ascontiguousarray(picture[::-1]),

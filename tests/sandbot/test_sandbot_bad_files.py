@@ -199,7 +199,7 @@ def test_a_wrong_training(
     [
         ("train", "wants an algorithm: bc"),
         ("train bq", "Did you mean 'bc'?"),
-        ("train bc", "wants --data, --task, --out"),
+        ("train bc", "wants --data, --out"),
         ("collect arm-reach", "wants --out"),
         ("collect --out {out}", "give a task or --env"),
         ("collect arm-reach --out {out} --episodes 0", "episodes must be at least 1"),

@@ -174,7 +174,9 @@ def test_final_obs_holds_the_last_pictures_of_an_episode() -> None:
     np.testing.assert_array_equal(obs[images][[0, 2]], last[images][[0, 2]])
     assert (obs[images][1] != last[images][1]).any()
     plain._begin(np.array([False, True, False]), last)
-    shown = plain.cameras.render(plain.engine, [1], plain.state.steps)
+    shown = plain.cameras.render(
+        plain.engine, [1], plain.state.steps, sights=plain.sights
+    )
     np.testing.assert_array_equal(obs[images][1], shown[images][0])
     env.close()
     plain.close()
@@ -217,7 +219,8 @@ def test_a_robot_sees_through_its_own_cameras() -> None:
     assert "OpenGL" not in env.cameras.backend and ", " in env.cameras.backend
     env.close()
     env = make_env("arm-reach", observe="images", image_size=SMALL)
-    assert list(env.obs_spec) == ["images.side", "images.corner"], "the scene's"
+    scene = ["images.side", "images.corner", "images.plane"]
+    assert list(env.obs_spec) == scene
     env.close()
     assert find_cameras(["left_wrist"], ["top", "left/wrist"]) == ("left/wrist",)
 

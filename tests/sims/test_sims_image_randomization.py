@@ -77,7 +77,9 @@ def test_an_episode_that_begins_leaves_the_others_looks_alone() -> None:
     before = [env.cameras.pinhole(env.engine, "corner", i).position for i in range(3)]
     seen = env.step(np.zeros((3, 2)))[4]["final_obs"]["images.corner"]
     after = [env.cameras.pinhole(env.engine, "corner", i).position for i in range(3)]
-    again = env.cameras.render(env.engine, range(3), env.state.steps)["images.corner"]
+    again = env.cameras.render(
+        env.engine, range(3), env.state.steps, sights=env.sights
+    )["images.corner"]
     assert [(a == b).all() for a, b in zip(before, after, strict=True)] == [
         True,
         False,
