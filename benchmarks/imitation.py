@@ -167,7 +167,8 @@ def main() -> None:
         verdict = "met" if line["met"] else "MISSED"
         print(f"{line['what']:70} {line['figure']:8.3g}  {line['bar']:8} {verdict}")
     result = {"demonstrations": DEMONSTRATIONS, "rows": table, "bars": lines}
-    path = record("imitation", {"called": command(), **result})
+    called = {"command": "python -m benchmarks.imitation", "last_call": command()}
+    path = record("imitation", called | result)
     print(f"wrote {path.relative_to(path.parents[2])}")
 
 
