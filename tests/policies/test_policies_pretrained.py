@@ -1,0 +1,58 @@
+"""The trained policies that come along: whole, small, and able."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assets.errors import UsageError
+from evaluation.rollout import rollout
+from policies import make_policy
+from policies.pretrained import FOLDER, all_pretrained, pretrained
+from sims import make_task
+
+FOUND = [
+    pytest.param(task, kind, folder, id=f"{task}/{kind}")
+    for task, kinds in all_pretrained().items()
+    for kind, folder in kinds.items()
+]
+LARGEST = 10 * 2**20
+"""Bytes of one."""
+ABLE = {"aloha-transfer-cube": 0.8, "aloha-peg-insertion": 0.5}
+"""What 16 episodes have to show, of the published criterion: far under what 500 did,
+and far over what chance does."""
+
+
+def test_there_are_some() -> None:
+    assert {"act", "flow", "diffusion"} <= set(pretrained("aloha-transfer-cube"))
+    assert pretrained("arm-press") == {}
+    inside = {p.parents[1].name for p in FOLDER.glob("*/*/config.json")}
+    assert inside == set(all_pretrained())
+
+
+@pytest.mark.parametrize(("task", "kind", "folder"), FOUND)
+def test_each_is_whole_and_small(task: str, kind: str, folder: Path) -> None:
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"config.json", "model.safetensors", "README.md"}
+    assert sum(path.stat().st_size for path in folder.iterdir()) < LARGEST
+    about = json.loads((folder / "config.json").read_text())
+    assert (about["policy"], about["task"]) == (kind, task)
+    card = (folder / "README.md").read_text()
+    assert f"sandbot train {kind} " in card and "## Evaluation" in card
+    assert "--resume" not in card
+
+
+@pytest.mark.parametrize(("task", "kind", "folder"), FOUND)
+def test_each_does_its_task(task: str, kind: str, folder: Path) -> None:
+    result = rollout(task, kind, episodes=16, threads=1)
+    assert result.outcomes["benchmark_success"].mean() >= ABLE[task]
+
+
+def test_one_that_does_not_come_along_is_said_so() -> None:
+    task = make_task("aloha-transfer-cube")
+    with pytest.raises(UsageError, match=r"no trained 'irl' .* there are act, "):
+        make_policy("irl", task, 1)
+    with pytest.raises(
+        UsageError, match=r"no trained 'act' for arm-press comes along:"
+    ):
+        make_policy("act", make_task("arm-press"), 1)
