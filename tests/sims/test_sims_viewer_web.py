@@ -93,13 +93,17 @@ def test_a_person_watches_pauses_resets_and_sees_an_error(tmp_path):
             time.sleep(0.4)
             return server.qpos != start
 
-        assert moves(), "the arm does not move before the page is open"
+        def comes_to_move(when):
+            start = server.qpos  # on a busy machine it may take a moment
+            wait_for(lambda: server.qpos != start, 10, f"motion {when}")
+
+        comes_to_move("before the page is open")
         browser.open(f"http://localhost:{server.port}/")
         wait_for(
             lambda: browser.evaluate("!!document.querySelector('canvas')"), 30, "page"
         )
         press(browser, ("p", "KeyP", 80), lambda: server.pushing)
-        assert moves(), "the arm does not move"
+        comes_to_move("in the page")
 
         press(browser, (" ", "Space", 32), lambda: server.paused)
         time.sleep(0.1)
@@ -126,7 +130,8 @@ def test_a_person_watches_pauses_resets_and_sees_an_error(tmp_path):
 
         server.tell("heal")
         press(browser, (" ", "Space", 32), lambda: not server.paused)
-        assert server.error is None and moves()
+        assert server.error is None
+        comes_to_move("after the error")
 
 
 BACKSPACE = ("Backspace", "Backspace", 8)
