@@ -9,15 +9,16 @@ held for ``chunk`` control steps: acting less often than the robot is controlled
 an episode shorter for whoever has to learn which action was to thank.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from assets.errors import UsageError
 from ml.lerobot.layout import ACTION
-from ml.networks import MLP
 from policies.imitation.config import ImitationConfig
 from policies.imitation.net import OBSERVATION, Ahead, ImitationNet, Seen, Sizes
 
@@ -48,6 +49,15 @@ class ActorConfig(ImitationConfig):
             )
 
 
+def perceptron(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
+    """Linear layers with ReLU between them: reinforcement learning passes through its
+    small networks so often that a smoother function is a third of the time."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise([inputs, *hidden, outputs]):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
 class ActorNet(ImitationNet):
     """Normaliser and the mean's perceptron."""
 
@@ -55,7 +65,7 @@ class ActorNet(ImitationNet):
         """Build with random weights; see :meth:`bound`."""
         super().__init__(sizes, config)
         self.config: ActorConfig = config
-        self.network = MLP(self.features, sizes.outputs, config.hidden)
+        self.network = perceptron(self.features, sizes.outputs, config.hidden)
 
     def bound(self, observations: "np.ndarray", action_spec: "ArraySpec") -> None:
         """Take observations' mean and spread, and the actions' limits.

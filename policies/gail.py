@@ -10,7 +10,9 @@ the learner, by reinforcement learning, to be taken for the expert:
 with the losses, penalties and rewards of :mod:`ml.generative.gan`. The paper's learner
 is TRPO; this one is stable-baselines3's SAC, off-policy, with rewards that are judged
 anew by the present discriminator whenever a transition is drawn (Kostrikov et al. 2019,
-"Discriminator-actor-critic", arXiv:1809.02925): about ten times fewer steps. The
+"Discriminator-actor-critic", arXiv:1809.02925), and with the expert's transitions in
+each batch (as Ball et al. 2023, arXiv:2302.02948, do with data of any origin): the
+critic knows what good states are worth before the learner has been there. The
 environment's own reward never arrives (:mod:`policies.rewardless_env`), and success is
 not looked at either: the checkpoint is the average of the last actors, not the best.
 
@@ -22,7 +24,6 @@ refused.
 """
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -80,7 +81,10 @@ class GAILConfig:
     """Which, see ml/generative/gan.py."""
     reward: Literal["airl", "gail", "bounded"] = "airl"
     """What imitating is worth, by the discriminator's logit."""
-    recent: int = 60_000
+    expert_share: float = 0.5
+    """Of a batch for SAC, how much is the expert's: transitions that lead to where the
+    learner cannot go yet, judged like its own."""
+    recent: int = 30_000
     """Of the learner's actions, how many of the last the discriminator sees."""
     warm_start: int = 0
     """Steps of behaviour cloning before the game; 0: the actor begins at random."""
@@ -98,6 +102,10 @@ class GAILConfig:
         ):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is above 0, got {getattr(self, name)}")
+        if not 0 <= self.expert_share < 1:
+            raise UsageError(
+                f"expert_share is from 0 to less than 1, got {self.expert_share:g}"
+            )
         if not 0 <= self.discount < 1 or not 0 <= self.ema_decay < 1:
             raise UsageError(
                 f"discount and ema_decay lie in 0 to 1, got {self.discount:g} and "
@@ -164,10 +172,10 @@ def train(
 
     dataset = read_dataset(Path(data))
     with seeded(config.seed):
-        subject, net, expert = _prepare(dataset, config)
+        subject, net, expert, after = _prepare(dataset, config)
         open_run(out, resume=False, overwrite=overwrite)
         judge = Discriminator(expert, config)
-        model = _learner(subject, net, judge, config)
+        model = _learner(subject, net, judge, after, config)
         began, used = time.perf_counter(), time.process_time()
         log = MetricsLog(out, step=0, tensorboard=False)
         bar = tqdm(
@@ -210,8 +218,10 @@ def train(
 
 def _prepare(
     dataset: "Demonstrations", config: GAILConfig
-) -> tuple["Subject", ActorNet, Tensor]:
+) -> tuple["Subject", ActorNet, Tensor, Tensor]:
     """What is learned from, the empty actor, and the expert's normalised frames.
+
+    Of each frame (n, inputs + outputs) there is what was seen after its action, too.
 
     Raises:
         UsageError: the dataset names no task, or has too few demonstrations.
@@ -245,13 +255,16 @@ def _prepare(
     keys = [PREFIX + group for group in subject.inputs.specs]
     seen = subject.inputs.gather({k: dataset.vectors(k) for k in keys}, PREFIX)
     done = dataset.vectors(ACTION)
-    first, held = [], []
+    hold = config.hold
+    first, held, later = [], [], []
     for begin, end in dataset.bounds[: config.demonstrations]:
-        whole = (end - begin) // config.hold * config.hold
-        first.append(seen[begin : begin + whole : config.hold])
-        actions = done[begin : begin + whole].reshape(-1, config.hold, done.shape[1])
-        held.append(actions.mean(1))
-    observations, actions = np.concatenate(first), np.concatenate(held)
+        count = (end - begin - 1) // hold
+        rows = begin + hold * np.arange(count + 1)
+        first.append(seen[rows[:-1]])
+        later.append(seen[rows[1:]])
+        actions = done[begin : begin + count * hold]
+        held.append(actions.reshape(count, hold, -1).mean(1))
+    observations = np.concatenate(first)
     specs = subject.inputs.specs
     sizes = Sizes(
         groups={g: s.size for g, s in specs.items()},
@@ -260,15 +273,20 @@ def _prepare(
     net = ActorNet(sizes, actor)
     net.bound(observations, subject.action_spec)
     normal = net.normalizer
-    frames = [
-        normal.normalize(OBSERVATION, torch.from_numpy(observations)),
-        normal.normalize(ACTION, torch.from_numpy(actions)),
-    ]
-    return subject, net, torch.cat(frames, 1)
+
+    def normalized(key: str, parts: list[np.ndarray]) -> Tensor:
+        return normal.normalize(key, torch.from_numpy(np.concatenate(parts)))
+
+    frames = [normalized(OBSERVATION, first), normalized(ACTION, held)]
+    return subject, net, torch.cat(frames, 1), normalized(OBSERVATION, later)
 
 
 def _learner(
-    subject: "Subject", net: ActorNet, judge: Discriminator, config: GAILConfig
+    subject: "Subject",
+    net: ActorNet,
+    judge: Discriminator,
+    after: Tensor,
+    config: GAILConfig,
 ) -> SAC:
     """stable-baselines3's SAC, in an environment without reward."""
     from policies.rewardless_env import RewardlessVecEnv
@@ -299,10 +317,14 @@ def _learner(
         train_freq=(1, "step"),
         gradient_steps=config.updates,
         replay_buffer_class=JudgedBuffer,
-        replay_buffer_kwargs={"judge": judge},
+        replay_buffer_kwargs={
+            "judge": judge,
+            "after": after,
+            "share": config.expert_share,
+        },
         policy_kwargs={
             "net_arch": {"pi": list(config.hidden), "qf": list(config.critic)},
-            "activation_fn": partial(nn.GELU, approximate="tanh"),
+            "activation_fn": nn.ReLU,
             "optimizer_kwargs": {"fused": True},
         },
         seed=config.seed,

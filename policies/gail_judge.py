@@ -20,7 +20,7 @@ from ml.generative.gan import (
     gradient_penalty,
     imitation_reward,
 )
-from ml.networks import MLP
+from policies.actor import perceptron
 
 if TYPE_CHECKING:
     from ml.metrics_log import MetricsLog
@@ -41,7 +41,7 @@ class Discriminator:
             config: of the game.
         """
         self.expert, self.config = expert, config
-        self.net = MLP(expert.shape[1], 1, config.discriminator)
+        self.net = perceptron(expert.shape[1], 1, config.discriminator)
         self.optimizer = torch.optim.Adam(
             self.net.parameters(), lr=config.discriminator_rate, fused=True
         )
@@ -78,23 +78,39 @@ class Discriminator:
 
 
 class JudgedBuffer(ReplayBuffer):
-    """Past transitions, whose reward is what the discriminator thinks of them now."""
+    """Past transitions and the expert's, with what the discriminator now thinks of
+    them as their reward."""
 
-    def __init__(self, *args: Any, judge: Discriminator, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, judge: Discriminator, after: Tensor, share: float, **kw: Any
+    ) -> None:
         """See stable-baselines3's.
 
         Args:
             args: of it.
             judge: gives the rewards.
-            kwargs: of it.
+            after: (n, inputs) what the expert saw after each of the judge's frames.
+            share: of each batch that is the expert's.
+            kw: of it.
         """
-        super().__init__(*args, **kwargs)
-        self.judge = judge
+        super().__init__(*args, **kw)
+        self.judge, self.after, self.share = judge, after, share
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
-        drawn = super()._get_samples(batch_inds, env)
-        rewards = self.judge.reward(drawn.observations, drawn.actions)
-        return drawn._replace(rewards=rewards)
+        shown = round(self.share * len(batch_inds))
+        drawn = super()._get_samples(batch_inds[shown:], env)
+        rows = torch.from_numpy(np.random.randint(0, len(self.after), shown))
+        split = [self.after.shape[1], drawn.actions.shape[1]]
+        seen, done = self.judge.expert[rows].split(split, 1)
+        seen = torch.cat([seen, drawn.observations])
+        done = torch.cat([done, drawn.actions])
+        return drawn._replace(
+            observations=seen,
+            actions=done,
+            next_observations=torch.cat([self.after[rows], drawn.next_observations]),
+            dones=torch.cat([torch.zeros(shown, 1), drawn.dones]),
+            rewards=self.judge.reward(seen, done),
+        )
 
     def recent(self, count: int, last: int) -> Tensor:
         """(count, inputs + outputs) at random of the last transitions."""

@@ -65,7 +65,6 @@ def clone(
 
 
 def mean_layers(actor: nn.Module) -> dict[str, Tensor]:
-    """The mean of an actor under the names of :class:`ml.networks.MLP`."""
+    """Weights of an actor's mean, for :func:`policies.actor.perceptron`."""
     assert isinstance(actor, Actor)
-    mean = nn.Sequential(*actor.latent_pi, actor.mu)
-    return {f"layers.{name}": value for name, value in mean.state_dict().items()}
+    return nn.Sequential(*actor.latent_pi, actor.mu).state_dict()

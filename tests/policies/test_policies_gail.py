@@ -19,7 +19,7 @@ from policies.collect import collect
 from policies.gail import GAILConfig, _learner, _prepare, train
 from policies.gail_judge import Discriminator, JudgedBuffer
 from policies.imitation.checkpoint import load_net
-from policies.imitation.net import Seen
+from policies.imitation.net import OBSERVATION, Seen
 from policies.rewardless_env import RewardlessVecEnv
 from policies.sb3 import clone, mean_layers, seeded
 from sims import make_env, make_task
@@ -109,15 +109,16 @@ def test_a_checkpoint_acts_and_holds_each_action(run: Path) -> None:
 def test_the_network_is_the_actors_mean(data: Path) -> None:
     """Against stable-baselines3's own prediction."""
     with seeded(0):
-        subject, net, expert = _prepare(read_dataset(data), CONFIG)
-        model = _learner(subject, net, Discriminator(expert, CONFIG), CONFIG)
+        subject, net, expert, after = _prepare(read_dataset(data), CONFIG)
+        judge = Discriminator(expert, CONFIG)
+        model = _learner(subject, net, judge, after, CONFIG)
     net.network.load_state_dict(mean_layers(model.actor))
     state = read_dataset(data).vectors("observation.state")[::40]
     seen = Seen(inputs=torch.from_numpy(state))
     with torch.no_grad():
         action, _ = net.predict(seen, torch.zeros(40, 0), torch.zeros(40, 0), None)
     assert model.env is not None
-    normal = expert[::10, :10].numpy()
+    normal = net.normalizer.normalize(OBSERVATION, torch.from_numpy(state)).numpy()
     theirs, _ = model.predict(normal, deterministic=True)
     assert action.shape == (40, 4, 2)
     assert np.allclose(action[:, 0].numpy(), theirs, atol=1e-4)
@@ -126,11 +127,13 @@ def test_the_network_is_the_actors_mean(data: Path) -> None:
 
 def test_experts_frames_are_what_the_learner_would_see(data: Path) -> None:
     """Every fourth observation, and the mean of the actions until the next."""
-    _, net, expert = _prepare(read_dataset(data), CONFIG)
+    _, net, expert, after = _prepare(read_dataset(data), CONFIG)
     dataset = read_dataset(data)
-    action = dataset.vectors("action").reshape(-1, 4, 2).mean(1) / [20, 8]
-    assert expert.shape == (400, 12)
-    assert np.allclose(expert[:, 10:], action, atol=1e-6)
+    action = dataset.vectors("action").reshape(4, 100, 4, 2).mean(2) / [20, 8]
+    assert expert.shape == (396, 12) and after.shape == (396, 10)
+    assert np.allclose(expert[:, 10:], action[:, :99].reshape(-1, 2), atol=1e-6)
+    assert torch.equal(after[:98], expert[1:99, :10])
+    assert not torch.equal(after[98], expert[99, :10]), "another episode"
     assert np.allclose(expert[:, :10].mean(0), 0, atol=1e-4)
     assert np.allclose(expert[:, :10].std(0, correction=0), 1, atol=1e-3)
     assert net.config.chunk == 4
@@ -151,15 +154,20 @@ def test_the_discriminator_learns_who_is_who() -> None:
 
 def test_rewards_are_judged_when_they_are_drawn(data: Path) -> None:
     with seeded(0):
-        subject, net, expert = _prepare(read_dataset(data), CONFIG)
+        subject, net, expert, after = _prepare(read_dataset(data), CONFIG)
         judge = Discriminator(expert, CONFIG)
-        model = _learner(subject, net, judge, CONFIG)
+        model = _learner(subject, net, judge, after, CONFIG)
         model.learn(40)
         buffer = model.replay_buffer
         assert isinstance(buffer, JudgedBuffer) and not buffer.rewards.any()
         drawn = buffer.sample(16)
         pairs = torch.cat([drawn.observations, drawn.actions], 1)
         assert torch.allclose(drawn.rewards, judge.net(pairs))
+        shown = (pairs[:8, None] == expert).all(2)
+        assert shown.any(1).all(), "half of it is the expert's"
+        rows = shown.float().argmax(1)
+        assert torch.equal(drawn.next_observations[:8], after[rows])
+        assert not (pairs[8:, None] == expert).all(2).any()
         for weight in judge.net.parameters():
             weight.data.zero_()
         assert not buffer.sample(16).rewards.any()
@@ -200,8 +208,9 @@ def test_environments_end_by_time_and_say_so() -> None:
 
 def test_a_warm_start_imitates(data: Path) -> None:
     with seeded(0):
-        subject, net, expert = _prepare(read_dataset(data), CONFIG)
-        model = _learner(subject, net, Discriminator(expert, CONFIG), CONFIG)
+        subject, net, expert, after = _prepare(read_dataset(data), CONFIG)
+        judge = Discriminator(expert, CONFIG)
+        model = _learner(subject, net, judge, after, CONFIG)
         seen, done = expert.split([10, 2], 1)
 
         def error() -> float:
