@@ -67,6 +67,9 @@ class GAILConfig:
     """Transitions in each, and of either side for the discriminator."""
     learning_rate: float = 1e-3
     """SAC's."""
+    target_entropy: float = -5.0
+    """Of the actor, in nats, which SAC keeps up by paying for it: its usual -1 per
+    action is a noise of a tenth of the torques, too much to hold still in."""
     discount: float = 0.95
     """Of a reward one action later."""
     discriminator: tuple[int, ...] = (96, 96)
@@ -314,6 +317,7 @@ def _learner(
         batch_size=config.batch_size,
         tau=0.01,
         gamma=config.discount,
+        target_entropy=config.target_entropy,
         train_freq=(1, "step"),
         gradient_steps=config.updates,
         replay_buffer_class=JudgedBuffer,
