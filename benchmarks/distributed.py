@@ -108,7 +108,7 @@ def disturb(
     while True:
         process = launch("act", options, data, out, 2)
         if len(found) < kills and _wait_for_work(process, out):
-            time.sleep(chance.uniform(0, 1.0))
+            time.sleep(chance.uniform(0, 0.5))
             if process.poll() is None:
                 whom = ("group", "worker 0", "worker 1")[len(found) % 3]
                 _kill(process, whom)
@@ -142,7 +142,7 @@ def _kill(process: subprocess.Popen[bytes], whom: str) -> None:
 
 def resumed(data: Path, root: Path, given: argparse.Namespace) -> dict[str, Any]:
     """A training that was killed against one that was left alone."""
-    options = f"--steps {given.killed_steps} --checkpoint-every 20 --dropout 0.1"
+    options = f"--steps {given.killed_steps} --checkpoint-every 50 --dropout 0.1"
     whole, killed = root / "whole", root / "killed"
     finish(launch("act", options, data, whole, 2))
     kills = disturb(options, data, killed, given.kills, given.seed)
@@ -177,7 +177,7 @@ def main() -> None:
     """Collect, train in all ways, compare, print, record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--killed-steps", type=int, default=600)
+    parser.add_argument("--killed-steps", type=int, default=3000)
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     given = parser.parse_args()

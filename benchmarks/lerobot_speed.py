@@ -2,8 +2,8 @@
 
 Equal sizes, batch and data; a step is loss, gradients and the optimiser's step, on one
 thread. LeRobot runs in an interpreter of its own (``SANDBOT_LEROBOT_PYTHON``), where it
-waits while ours works: blocks of steps alternate, so that whatever else the machine
-does meets both. Given is the median over rounds of ours over theirs, by the clock and
+waits while ours works: blocks of steps alternate on one core, so that whatever else the
+machine does meets both. Given is the median over rounds of ours over theirs, by the clock and
 by the processor's time, which other programs disturb less; the bar is on the latter.
 
 Ours normalises its inputs within the step; LeRobot's pipeline does that elsewhere, and
@@ -202,6 +202,8 @@ def main() -> None:
     if python is None:
         parser.error("SANDBOT_LEROBOT_PYTHON names no interpreter that has lerobot")
     torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):  # the peer inherits it: the same core
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     peer, found, versions = Theirs(python), {}, {}
     sizes = {"state": STATE, "environment": ENVIRONMENT, "action": ACTIONS}
     for name, (config, job) in jobs().items():

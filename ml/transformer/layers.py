@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ml.transformer.attention import MultiHeadAttention
 from ml.transformer.config import TransformerConfig
+from ml.transformer.dropout import Dropout
 
 
 class Residual(nn.Module):
@@ -23,7 +24,7 @@ class Residual(nn.Module):
         """Build the norm, as the identity with scale 1 and shift 0."""
         super().__init__()
         self.norm = nn.LayerNorm(config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.norm_first = config.norm_first
 
     def forward(self, x: Tensor, block: Callable[[Tensor], Tensor]) -> Tensor:
@@ -41,7 +42,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.widen = nn.Linear(config.width, config.feedforward)
         self.activation = nn.ReLU() if config.activation == "relu" else nn.GELU()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.narrow = nn.Linear(config.feedforward, config.width)
         for linear in (self.widen, self.narrow):
             nn.init.xavier_uniform_(linear.weight)
