@@ -30,8 +30,6 @@ from policies.collect import collect
 
 EXPERT = "computed-torque"
 SEEDS = (0, 1, 2)
-ROUNDS, EPISODES = 5, 20
-"""Of DAgger: so many rounds of so many episodes."""
 GAIL_DEMONSTRATIONS = 100
 WARM = 2000
 """Steps of behaviour cloning before GAIL, where it is begun so."""
@@ -63,9 +61,7 @@ def dagger(root: Path, episodes: int) -> dict[str, Any]:
     p_values: list[float] = []
     for seed in SEEDS:
         bc = BCConfig(training=TrainingConfig(seed=seed))
-        config = DaggerConfig(
-            rounds=ROUNDS, episodes=EPISODES, round_steps=1500, num_envs=20, bc=bc
-        )
+        config = DaggerConfig(bc=bc)
         judged: dict[str, Rollout] = {}
         began = time.process_time()
         result = train(config, task=TASK, out=root / f"dagger{seed}", expert=EXPERT)
@@ -73,7 +69,7 @@ def dagger(root: Path, episodes: int) -> dict[str, Any]:
         judged["DAgger"] = judge(root / f"dagger{seed}", episodes)
         for name, noise in (("calm", 0.0), ("disturbed", None)):
             data = root / f"{name}{seed}"
-            demonstrations(data, ROUNDS * EPISODES, seed, noise)
+            demonstrations(data, config.rounds * config.episodes, seed, noise)
             began = time.process_time()
             clone(bc, data=data, task=TASK, out=root / f"bc-{name}{seed}")
             more[name] = time.process_time() - began

@@ -53,15 +53,16 @@ DATA, ROUNDS, SETTINGS = "data", "rounds", "dagger.json"
 class DaggerConfig:
     """How often the expert is asked, and how the answers are learned."""
 
-    rounds: int = 8
+    rounds: int = 25
     """Of acting, labelling and learning; the first is the expert's own."""
-    episodes: int = 25
-    """Of each round; every step of them costs one label."""
+    episodes: int = 8
+    """Of each round; every step of them costs one label. Many small rounds are worth
+    more than a few large ones: what a learner does wrong it does all the time."""
     decay: float = 0.0
     """The expert acts in round i, from 0, with probability decay^i."""
-    round_steps: int = 2000
+    round_steps: int = 800
     """Steps of the optimiser in all rounds but the last, which has ``steps``."""
-    num_envs: int = 25
+    num_envs: int = 8
     """Environments side by side; the labels do not depend on it."""
     bc: BCConfig = field(default_factory=BCConfig)
     """How each round learns; its seed is that of the episodes as well."""

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from ml.lerobot import Demonstrations
     from policies.imitation.data import Subject
 
+FINAL_RATE = 0.02
+"""Of the learning rate at the beginning."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GAILConfig:
@@ -66,7 +69,7 @@ class GAILConfig:
     batch_size: int = 256
     """Transitions in each, and of either side for the discriminator."""
     learning_rate: float = 1e-3
-    """SAC's."""
+    """SAC's at the beginning; it falls linearly."""
     target_entropy: float = -5.0
     """Of the actor, in nats, which SAC keeps up by paying for it: its usual -1 per
     action is a noise of a tenth of the torques, too much to hold still in."""
@@ -311,7 +314,7 @@ def _learner(
     return SAC(
         "MlpPolicy",
         env,
-        learning_rate=config.learning_rate,
+        learning_rate=lambda left: config.learning_rate * max(left, FINAL_RATE),
         buffer_size=max(config.steps, config.num_envs),
         learning_starts=min(2000, config.steps // 10),
         batch_size=config.batch_size,
