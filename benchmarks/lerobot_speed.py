@@ -3,8 +3,9 @@
 Equal sizes, batch and data; a step is loss, gradients and the optimiser's step, on one
 thread. LeRobot runs in an interpreter of its own (``SANDBOT_LEROBOT_PYTHON``), where it
 waits while ours works: blocks of steps alternate on one core, so that whatever else the
-machine does meets both. Given is the median over rounds of ours over theirs, by the clock and
-by the processor's time, which other programs disturb less; the bar is on the latter.
+machine does meets both. Given is the median over rounds of ours over theirs, by the
+clock and by the processor's time, which other programs disturb less; the bar is on the
+latter.
 
 Ours normalises its inputs within the step; LeRobot's pipeline does that elsewhere, and
 here its data come normalised. Each has the optimiser that it trains with.

@@ -130,9 +130,7 @@ def _print(table: "Sequence[Row]", pairs: "Sequence[Gap]") -> None:
         for row in measured:
             both = ("", "benchmark_") if published else ("",)
             rates = [text for prefix in both for text in _rate(row, prefix)]
-            success.add_row(
-                *(row[column] for column in columns), *rates, str(row["n"])
-            )
+            success.add_row(*(row[column] for column in columns), *rates, str(row["n"]))
         console.print(success)
         _print_outcomes(console, measured)
     if others:
