@@ -104,8 +104,9 @@ def bars(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if limit is not None and found["sampling_steps"] == steps:
             name = f"{found['policy']} of {found['task']}"
             drawn = f", {steps} steps" if steps else ""
-            what = f"{name}{drawn}: a chunk through ONNX Runtime, one core, median [ms]"
-            lines.append(bar(what, found["onnx"]["median_ms"], "<=", limit))
+            for way, engine in (("eager", "PyTorch"), ("onnx", "ONNX Runtime")):
+                what = f"{name}{drawn}: a chunk by {engine}, one core, median [ms]"
+                lines.append(bar(what, found[way]["median_ms"], "<=", limit))
     return lines
 
 
