@@ -121,15 +121,16 @@ def test_who_may_look_at_nothing_gets_zeros_and_no_nan() -> None:
     close(ours(x, mask=mask)[0, 0], ours.output.bias)
 
 
-def test_dropout_acts_on_weights_in_training_only() -> None:
+@pytest.mark.parametrize("causal", [False, True])
+def test_dropout_acts_on_weights_in_training_only(causal: bool) -> None:
     ours, _ = pair(dropout=0.5)
-    x = torch.randn(1, 6, WIDTH)
-    assert torch.equal(ours(x), ours(x))
+    x, seen = torch.randn(1, 6, WIDTH), {"causal": causal}
+    assert torch.equal(ours(x, **seen), ours(x, **seen))
     ours.train()
-    many = torch.stack([ours(x) for _ in range(3000)])
+    many = torch.stack([ours(x, **seen) for _ in range(3000)])
     assert not torch.equal(many[0], many[1])
     # The output is linear in the weights, whose mean dropout keeps.
-    error = (many.mean(0) - ours.eval()(x)).abs() / (many.std(0) / 3000**0.5)
+    error = (many.mean(0) - ours.eval()(x, **seen)).abs() / (many.std(0) / 3000**0.5)
     assert error.max() < 5
 
 

@@ -157,7 +157,7 @@ def test_it_learns_to_carry_noise_to_the_condition(kind: str) -> None:
     draw = torch.Generator().manual_seed(0)
     net = build(kind, 1, 1, small=True).train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
-    for _ in range(160):
+    for _ in range(240):
         condition = torch.rand(32, 1, generator=draw) * 2 - 1
         data = condition[:, None] + 0.02 * torch.randn(32, 8, 1, generator=draw)
         x, t, target = draw_example(data, generator=draw)

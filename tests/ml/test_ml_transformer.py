@@ -261,9 +261,9 @@ def test_dropout_of_weights_is_apart() -> None:
     assert {m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.0}
     assert not torch.equal(net(x), net(x))
     none = TransformerEncoder(replace(SMALL, dropout=0.3, attention_dropout=0.0))
-    assert all(layer.attention.dropout == 0 for (layer,) in layers_of(none))
+    assert all(layer.attention.dropout.p == 0 for (layer,) in layers_of(none))
     shared = TransformerEncoder(replace(SMALL, dropout=0.3))
-    assert all(layer.attention.dropout == 0.3 for (layer,) in layers_of(shared))
+    assert all(layer.attention.dropout.p == 0.3 for (layer,) in layers_of(shared))
 
 
 def test_initial_weights() -> None:
