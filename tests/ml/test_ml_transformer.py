@@ -258,7 +258,12 @@ def test_dropout_of_weights_is_apart() -> None:
     torch.manual_seed(0)
     only_weights = replace(SMALL, attention_dropout=0.5)
     net = TransformerEncoder(only_weights)
-    assert {m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.0}
+    dropping = {
+        name: m.p for name, m in net.named_modules() if isinstance(m, nn.Dropout)
+    }
+    for name, p in dropping.items():
+        assert p == (0.5 if name.endswith("attention.dropout") else 0.0)
+    assert 0.5 in dropping.values()
     assert not torch.equal(net(x), net(x))
     none = TransformerEncoder(replace(SMALL, dropout=0.3, attention_dropout=0.0))
     assert all(layer.attention.dropout.p == 0 for (layer,) in layers_of(none))
