@@ -262,7 +262,7 @@ def test_dropout_of_weights_is_apart() -> None:
         name: m.p for name, m in net.named_modules() if isinstance(m, nn.Dropout)
     }
     for name, p in dropping.items():
-        assert p == (0.5 if name.endswith("attention.dropout") else 0.0)
+        assert p == (0.5 if name.endswith(".attention.dropout") else 0.0)
     assert 0.5 in dropping.values()
     assert not torch.equal(net(x), net(x))
     none = TransformerEncoder(replace(SMALL, dropout=0.3, attention_dropout=0.0))
