@@ -4,14 +4,17 @@ python -m benchmarks.pretrained --runs runs/imitation
 
 Of ``python -m benchmarks.imitation``'s checkpoints always that of the first training
 seed, since choosing the best of several by the test would flatter it. What that
-benchmark found of it stands in its model card, with what it does in PyBullet.
+benchmark found of it stands in its model card, with what it does in PyBullet, and in
+``results/pretrained.json``, where what --tasks leaves out stays.
 """
 
 import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+from benchmarks.record import RESULTS, record
 from evaluation.cards import update_card
 from evaluation.results import rows
 from evaluation.rollout import evaluate
@@ -22,18 +25,30 @@ LARGEST = 10 * 2**20
 """Bytes of a checkpoint."""
 
 
+def _before(tasks: list[str]) -> list[dict[str, Any]]:
+    """Rows of tasks that this call leaves alone."""
+    path = RESULTS / "pretrained.json"
+    if not path.is_file():
+        return []
+    return [r for r in json.loads(path.read_text())["rows"] if r["task"] not in tasks]
+
+
 def main() -> None:
-    """Copy, judge, write the cards, print."""
+    """Copy, judge, write the cards, print, record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/imitation"))
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     parser.add_argument(
         "--bullet", type=int, default=100, help="episodes there; 0: none"
     )
+    parser.add_argument("--tasks", nargs="+", help="by default all in --runs")
     given = parser.parse_args()
-    for source in sorted(given.runs.glob(f"*/*-{given.seed}")):
-        if not (source / "judged.json").is_file():
-            continue
+    judged = sorted(given.runs.glob(f"*/*-{given.seed}/judged.json"))
+    sources = [path.parent for path in judged]
+    if given.tasks:
+        sources = [path for path in sources if path.parent.name in given.tasks]
+    recorded = _before([path.parent.name for path in sources])
+    for source in sources:
         task, kind = source.parent.name, source.name.rpartition("-")[0]
         folder = FOLDER / task / kind
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,11 +71,12 @@ def main() -> None:
             )
             table += rows(results, told)
         update_card(folder, table)
+        recorded += [{**row, "policy": kind} for row in table]
         rates = ", ".join(
-            f"{row['engine']} {row['benchmark_success_rate']:.1%} of {row['n']}"
-            for row in table
+            f"{row['engine']} {row['success_rate']:.1%} of {row['n']}" for row in table
         )
         print(f"{task} {kind}: {rates}, {size / 2**20:.1f} MiB", flush=True)
+    record("pretrained", {"rows": sorted(recorded, key=lambda row: row["task"])})
 
 
 if __name__ == "__main__":
