@@ -128,14 +128,15 @@ def gail(root: Path, episodes: int) -> dict[str, Any]:
     rows.append(row(title, judge(root / "bc", episodes)))
     tell(rows[-1])
     cold, warm = rows[0], rows[1]
-    steps, used = cold["control_steps"], cold["cpu_seconds"]
+    steps = cold["control_steps"]
+    used = max(cold["cpu_seconds"], warm["cpu_seconds"])
     return {
         "rows": rows,
         "bars": [
             bar("GAIL: success, no reward read", cold["success_rate"], ">=", 0.8),
             bar("GAIL begun from BC: success", warm["success_rate"], ">=", 0.8),
             bar("GAIL: control steps", steps, "<=", 5_000_000),
-            bar("GAIL: processor's time [s]", used, "<=", 1800),
+            bar("GAIL: processor's time [s], longer", used, "<=", 1800),
         ],
     }
 

@@ -1,7 +1,6 @@
-"""The actor of reinforcement learning as a network that acts like the learners'.
+"""What :mod:`policies.gail` trains, as a network that acts like the learners'.
 
-An actor-critic method for bounded actions (SAC, Haarnoja et al. 2018, arXiv:1801.01290)
-learns a Gaussian whose samples are squashed by tanh. What is worth keeping is its mean:
+For bounded actions,
 
     action = middle + tanh(f(normalise(observation))) * half the range,
 
@@ -50,11 +49,11 @@ class ActorConfig(ImitationConfig):
 
 
 def perceptron(inputs: int, outputs: int, hidden: Sequence[int]) -> nn.Sequential:
-    """Linear layers with ReLU between them: reinforcement learning passes through its
-    small networks so often that a smoother function is a third of the time."""
+    """Linear layers with SiLU between them: smooth, since what is learned here are
+    gradients through many networks in a row."""
     layers: list[nn.Module] = []
     for before, after in pairwise([inputs, *hidden, outputs]):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+        layers += [nn.Linear(before, after), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
 

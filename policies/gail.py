@@ -1,127 +1,146 @@
-"""GAIL: the reward is a discriminator's doubt whether this was the expert.
+"""GAIL by a model: the reward is a discriminator's doubt whether this was the expert.
 
 Ho and Ermon (2016), "Generative adversarial imitation learning" (arXiv:1606.03476). A
 discriminator learns to tell the expert's (observation, action) from the learner's, and
-the learner, by reinforcement learning, to be taken for the expert:
+the learner to be taken for the expert:
 
     D:  max  E_expert[log D] + E_learner[log(1 - D)] - penalty
     pi: max  E[sum_t discount^t r(s_t, a_t)],   r = log D - log(1 - D), the logit,
 
 with the losses, penalties and rewards of :mod:`ml.generative.gan`. The paper's learner
-is TRPO; this one is stable-baselines3's SAC, off-policy, with rewards that are judged
-anew by the present discriminator whenever a transition is drawn (Kostrikov et al. 2019,
-"Discriminator-actor-critic", arXiv:1809.02925), and with the expert's transitions in
-each batch (as Ball et al. 2023, arXiv:2302.02948, do with data of any origin): the
-critic knows what good states are worth before the learner has been there. The
-environment's own reward never arrives (:mod:`policies.rewardless_env`), and success is
-not looked at either: the checkpoint is the average of the last actors, not the best.
+is TRPO, to whom D is a number; but D is a network, and says in which direction an
+action would have looked more like the expert's. To have that of later consequences,
+too, a model of the environment is learned (:mod:`policies.forward_model`), and the
+actor climbs the gradient of r through roll-outs that it imagines from states it has
+been in, and from the expert's (Baram et al. 2017, "End-to-end differentiable
+adversarial imitation learning", PMLR 70).
 
-Kostrikov et al. also show that rewards of one sign favour long or short episodes. Here
-none can be had: episodes end by their time limit alone, all after the same time, and a
-time limit is no end to the value function, which bootstraps through it. Demonstrations
-of different lengths, of a task that ends early, would need absorbing states, and are
-refused.
+Each round acts for an episode in all environments, half of them disturbed; fits the
+model to all that was seen; and lets discriminator and actor take turns. The
+discriminator sees the learner's real frames of the last rounds, undisturbed ones, never
+imagined ones. The environment's own reward never arrives (:mod:`policies.rewardless`),
+and success is not looked at either: the checkpoint is the average of the last actors,
+not the best.
+
+Rewards of one sign favour long or short episodes (Kostrikov et al. 2019,
+arXiv:1809.02925). Here none can be had: roll-outs are imagined for a fixed time. For
+the same reason the model knows no end of an episode. Demonstrations of different
+lengths, of a task that ends early, would need it, and are refused.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from stable_baselines3 import SAC
-from torch import Tensor, nn
+from torch import Tensor
 
 from assets.errors import UsageError
 from ml.metrics_log import MetricsLog
 from policies.actor import ActorConfig, ActorNet
-from policies.gail_judge import Discriminator, Game, JudgedBuffer
+from policies.gail_game import Game
 from policies.imitation.net import OBSERVATION, Sizes
 from policies.learners import Interactive, Learner
-from policies.sb3 import clone, mean_layers, seeded
 
 if TYPE_CHECKING:
     from ml.lerobot import Demonstrations
     from policies.imitation.data import Subject
-
-FINAL_RATE = 0.02
-"""Of the learning rate at the beginning."""
+    from policies.rewardless import Explorer
 
 
 @dataclass(frozen=True, kw_only=True)
 class GAILConfig:
-    """The game, and both players."""
+    """The game, and who plays it."""
 
     demonstrations: int = 100
     """How many of the dataset's, the first ones."""
-    steps: int = 100_000
-    """Actions that the learner takes, in all environments together."""
-    hold: int = 4
+    rounds: int = 80
+    """Of an episode in each environment, and of learning from it."""
+    hold: int = 2
     """Control steps that an action lasts; the expert's is averaged over them."""
-    num_envs: int = 64
+    num_envs: int = 32
     """Environments side by side."""
+    noise: float = 0.15
+    """On the actions of the environment that is disturbed most, of their range's half;
+    so the model sees what the actor does not do."""
     hidden: tuple[int, ...] = (128, 128)
     """Width of the actor's hidden layers."""
-    critic: tuple[int, ...] = (96, 96)
-    """Width of each critic's."""
-    updates: int = 16
-    """SAC's steps of the optimiser per step of all environments."""
-    batch_size: int = 256
-    """Transitions in each, and of either side for the discriminator."""
-    learning_rate: float = 1e-3
-    """SAC's at the beginning; it falls linearly."""
-    target_entropy: float = -5.0
-    """Of the actor, in nats, which SAC keeps up by paying for it: its usual -1 per
-    action is a noise of a tenth of the torques, too much to hold still in."""
-    discount: float = 0.95
+    updates: int = 60
+    """The actor's steps of the optimiser per round."""
+    imagined: int = 128
+    """Roll-outs imagined in each."""
+    expert_share: float = 0.3
+    """Of them, how many begin at the expert's states; the others at the learner's."""
+    horizon: int = 25
+    """Actions in each roll-out."""
+    discount: float = 0.97
     """Of a reward one action later."""
-    discriminator: tuple[int, ...] = (96, 96)
+    learning_rate: float = 1e-3
+    """The actor's at the beginning; all learning rates fall linearly."""
+    final_rate: float = 0.1
+    """Of the learning rates at the end, as a part of those at the beginning."""
+    max_norm: float = 1.0
+    """The gradient of a roll-out is cut to this size."""
+    model: tuple[int, ...] = (128, 128)
+    """Width of the model's hidden layers."""
+    model_rate: float = 1e-3
+    """The model's learning rate at the beginning."""
+    model_updates: int = 150
+    """The model's steps of the optimiser per round; in the random ones four times as
+    many."""
+    model_horizon: int = 5
+    """Steps on end that the model should be right over."""
+    discriminator: tuple[int, ...] = (128, 128)
     """Width of the discriminator's hidden layers."""
-    discriminator_rate: float = 5e-4
-    """Its learning rate."""
-    discriminator_updates: int = 4
-    """Its steps of the optimiser per step of all environments."""
-    penalty: float = 0.3
-    """Weight of the penalty on its gradient."""
-    penalty_kind: Literal["interpolated", "r1"] = "interpolated"
+    details: int = 48
+    """Directions in which the discriminator looks at several scales."""
+    discriminator_rate: float = 1e-3
+    """Its learning rate at the beginning."""
+    discriminator_updates: int = 1
+    """Its steps of the optimiser per step of the actor's."""
+    batch_size: int = 256
+    """Frames of either side for the discriminator, and segments for the model."""
+    penalty: float = 0.5
+    """Weight of the penalty on the discriminator's gradient."""
+    penalty_kind: Literal["both", "r1", "interpolated"] = "both"
     """Which, see ml/generative/gan.py."""
     reward: Literal["airl", "gail", "bounded"] = "airl"
     """What imitating is worth, by the discriminator's logit."""
-    expert_share: float = 0.5
-    """Of a batch for SAC, how much is the expert's: transitions that lead to where the
-    learner cannot go yet, judged like its own."""
-    recent: int = 30_000
-    """Of the learner's actions, how many of the last the discriminator sees."""
+    recent: int = 4
+    """Rounds whose frames the discriminator sees."""
+    remembered: int = 40
+    """Rounds in whose states roll-outs begin."""
     warm_start: int = 0
     """Steps of behaviour cloning before the game; 0: the actor begins at random."""
     ema_decay: float = 0.998
-    """Of the average of the actor's weights that is kept, per step of all
-    environments."""
+    """Of the average of the actor's weights that is kept, per step of the actor's."""
     seed: int = 0
     """Of everything that is drawn."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work."""
         for name in (
-            *("demonstrations", "steps", "hold", "num_envs", "updates", "batch_size"),
-            *("learning_rate", "discriminator_rate", "discriminator_updates", "recent"),
+            *("demonstrations", "hold", "updates", "imagined", "horizon", "max_norm"),
+            *("learning_rate", "final_rate", "model_rate", "model_updates", "details"),
+            *("model_horizon", "discriminator_rate", "discriminator_updates"),
+            *("batch_size", "recent", "remembered"),
         ):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is above 0, got {getattr(self, name)}")
-        if not 0 <= self.expert_share < 1:
-            raise UsageError(
-                f"expert_share is from 0 to less than 1, got {self.expert_share:g}"
-            )
-        if not 0 <= self.discount < 1 or not 0 <= self.ema_decay < 1:
-            raise UsageError(
-                f"discount and ema_decay lie in 0 to 1, got {self.discount:g} and "
-                f"{self.ema_decay:g}"
-            )
-        if self.penalty < 0 or self.warm_start < 0:
-            raise UsageError(
-                f"penalty and warm_start are at least 0, got {self.penalty:g} and "
-                f"{self.warm_start}"
-            )
+        for name in ("rounds", "num_envs"):
+            if getattr(self, name) < 2:
+                raise UsageError(f"{name} is at least 2, got {getattr(self, name)}")
+        for name in ("discount", "ema_decay", "expert_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"{name} is from 0 to less than 1, got {getattr(self, name):g}"
+                )
+        for name in ("penalty", "warm_start", "noise"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is at least 0, got {getattr(self, name):g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,46 +196,34 @@ def train(
     from ml.training_setup import open_run
 
     dataset = read_dataset(Path(data))
-    with seeded(config.seed):
-        subject, net, expert, after = _prepare(dataset, config)
+    with _seeded(config.seed):
+        subject, net, expert = _prepare(dataset, config)
         open_run(out, resume=False, overwrite=overwrite)
-        judge = Discriminator(expert, config)
-        model = _learner(subject, net, judge, after, config)
         began, used = time.perf_counter(), time.process_time()
+        game = Game(net, expert, config)
+        explorer = _explorer(subject, net, config)
         log = MetricsLog(out, step=0, tensorboard=False)
-        bar = tqdm(
-            total=config.steps,
-            desc="train gail",
-            delay=2,
-            disable=None if progress is None else not progress,
-        )
-        game = Game(judge, config, log, lambda done: bar.update(done - bar.n))
         try:
-            if config.warm_start:
-                seen, done = expert.split([net.sizes.inputs, net.sizes.outputs], 1)
-                clone(
-                    model.actor,
-                    seen,
-                    done,
-                    steps=config.warm_start,
-                    batch_size=config.batch_size,
-                    learning_rate=config.learning_rate,
-                    seed=config.seed,
-                )
-            model.learn(config.steps, callback=game)
+            game.warm_up()
+            for index in tqdm(
+                range(config.rounds),
+                desc="train gail",
+                delay=2,
+                disable=None if progress is None else not progress,
+            ):
+                game.play(explorer)
+                log.write(index + 1, **game.figures)
         finally:
-            bar.close()
             log.close()
-            assert model.env is not None
-            model.env.close()
-    assert game.average is not None
-    net.network.load_state_dict(mean_layers(game.average.module))
+            explorer.close()
+    net.network.load_state_dict(game.average.state_dict())
+    assert subject.task is not None
     result = GAILResult(
-        steps=model.num_timesteps * config.hold,
+        steps=config.rounds * config.num_envs * subject.task.max_steps,
         seconds=time.perf_counter() - began,
         cpu_seconds=time.process_time() - used,
-        expert_logit=judge.figures["expert_logit"],
-        learner_logit=judge.figures["learner_logit"],
+        expert_logit=game.figures["expert_logit"],
+        learner_logit=game.figures["learner_logit"],
     )
     _publish(out, subject, net, config, result)
     return result
@@ -224,10 +231,10 @@ def train(
 
 def _prepare(
     dataset: "Demonstrations", config: GAILConfig
-) -> tuple["Subject", ActorNet, Tensor, Tensor]:
-    """What is learned from, the empty actor, and the expert's normalised frames.
+) -> tuple["Subject", ActorNet, Tensor]:
+    """What is learned from, the untrained actor, and the expert's frames.
 
-    Of each frame (n, inputs + outputs) there is what was seen after its action, too.
+    They are (n, inputs + outputs), observations normalised and actions in [-1, 1].
 
     Raises:
         UsageError: the dataset names no task, or has too few demonstrations.
@@ -262,12 +269,10 @@ def _prepare(
     seen = subject.inputs.gather({k: dataset.vectors(k) for k in keys}, PREFIX)
     done = dataset.vectors(ACTION)
     hold = config.hold
-    first, held, later = [], [], []
+    first, held = [], []
     for begin, end in dataset.bounds[: config.demonstrations]:
-        count = (end - begin - 1) // hold
-        rows = begin + hold * np.arange(count + 1)
-        first.append(seen[rows[:-1]])
-        later.append(seen[rows[1:]])
+        count = (end - begin) // hold
+        first.append(seen[begin + hold * np.arange(count)])
         actions = done[begin : begin + count * hold]
         held.append(actions.reshape(count, hold, -1).mean(1))
     observations = np.concatenate(first)
@@ -284,59 +289,38 @@ def _prepare(
         return normal.normalize(key, torch.from_numpy(np.concatenate(parts)))
 
     frames = [normalized(OBSERVATION, first), normalized(ACTION, held)]
-    return subject, net, torch.cat(frames, 1), normalized(OBSERVATION, later)
+    return subject, net, torch.cat(frames, 1)
 
 
-def _learner(
-    subject: "Subject",
-    net: ActorNet,
-    judge: Discriminator,
-    after: Tensor,
-    config: GAILConfig,
-) -> SAC:
-    """stable-baselines3's SAC, in an environment without reward."""
-    from policies.rewardless_env import RewardlessVecEnv
+def _explorer(subject: "Subject", net: ActorNet, config: GAILConfig) -> "Explorer":
+    """Environments that are seen as the actor sees them."""
+    from policies.rewardless import Explorer
 
     assert subject.task is not None
 
-    def look(obs: dict[str, np.ndarray]) -> np.ndarray:
+    def look(obs: dict[str, np.ndarray]) -> Tensor:
         rows = torch.from_numpy(subject.inputs.gather(obs))
-        return net.normalizer.normalize(OBSERVATION, rows).numpy()
+        return net.normalizer.normalize(OBSERVATION, rows)
 
-    env = RewardlessVecEnv(
-        subject.task,
-        config.num_envs,
-        look=look,
-        size=net.sizes.inputs,
-        hold=config.hold,
-        seed=config.seed,
+    return Explorer(
+        subject.task, config.num_envs, look=look, hold=config.hold, seed=config.seed
     )
-    return SAC(
-        "MlpPolicy",
-        env,
-        learning_rate=lambda left: config.learning_rate * max(left, FINAL_RATE),
-        buffer_size=max(config.steps, config.num_envs),
-        learning_starts=min(2000, config.steps // 10),
-        batch_size=config.batch_size,
-        tau=0.01,
-        gamma=config.discount,
-        target_entropy=config.target_entropy,
-        train_freq=(1, "step"),
-        gradient_steps=config.updates,
-        replay_buffer_class=JudgedBuffer,
-        replay_buffer_kwargs={
-            "judge": judge,
-            "after": after,
-            "share": config.expert_share,
-        },
-        policy_kwargs={
-            "net_arch": {"pi": list(config.hidden), "qf": list(config.critic)},
-            "activation_fn": nn.ReLU,
-            "optimizer_kwargs": {"fused": True},
-        },
-        seed=config.seed,
-        device="cpu",
-    )
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Weights to begin with; the caller's draws go on as if nothing had been.
+
+    One thread, too: more of them may change the order of a sum.
+    """
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _publish(

@@ -1,20 +1,24 @@
-"""What an imitator is paid by: a discriminator, and a memory that it judges anew.
+"""What an imitator is judged by: a discriminator that sees small differences.
 
-The half of GAIL (:mod:`policies.gail`) that is not reinforcement learning. The
-discriminator sees normalised observations and actions in [-1, 1], of both sides.
+The half of GAIL (:mod:`policies.gail`) that tells who is who. It sees normalised
+observations, and actions in [-1, 1], of both sides. Two things let it see that an arm
+is off by a centimetre, where the data span a metre: its inputs are whitened by the
+expert's full covariance,
+
+    z = (cov + floor)^(-1/2) (x - mean),
+
+so that differences which the expert keeps small, as of tip and target, weigh as much as
+large ones; and beside z its network is given tanh(s (A z + b)) for a few scales s,
+steep steps at learned places. How steep it may be in the end is the gradient penalty's
+to say, which holds the slope to 0, of the expert's and the learner's, by a weight: one
+that holds it to 1 forbids such detail.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from stable_baselines3 import SAC
-from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback
-from torch import Tensor
+from torch import Tensor, nn
 
-from ml.ema import EMA
 from ml.generative.gan import (
     discriminator_loss,
     gradient_penalty,
@@ -23,15 +27,54 @@ from ml.generative.gan import (
 from policies.actor import perceptron
 
 if TYPE_CHECKING:
-    from ml.metrics_log import MetricsLog
     from policies.gail import GAILConfig
 
-LOG_EVERY = 100
-"""Steps of all environments between two lines of the log."""
+FLOOR = 1e-3
+"""Added to the variances: what varies less is not blown up."""
+SCALES = (1.0, 4.0, 16.0)
+"""Steepness of the steps."""
+
+
+class JudgeNet(nn.Module):
+    """Whitening, steps, and a perceptron on both."""
+
+    white: Tensor
+    mean: Tensor
+
+    def __init__(self, expert: Tensor, hidden: tuple[int, ...], steps: int) -> None:
+        """Random weights.
+
+        Args:
+            expert: (n, size) whose covariance is taken.
+            hidden: width of the perceptron's hidden layers.
+            steps: how many, of each steepness.
+        """
+        super().__init__()
+        size = expert.shape[1]
+        values, vectors = torch.linalg.eigh(torch.cov(expert.double().T))
+        white = vectors / (values.clamp(min=0) + FLOOR).sqrt()
+        self.register_buffer("white", white.float())
+        self.register_buffer("mean", expert.double().mean(0).float())
+        self.places = nn.Linear(size, steps)
+        self.network = perceptron(size + steps * len(SCALES), 1, hidden)
+
+    def whiten(self, x: Tensor) -> Tensor:
+        """(..., size), of unit variance in all directions if it is the expert's."""
+        return (x - self.mean) @ self.white
+
+    def judge(self, z: Tensor) -> Tensor:
+        """(..., size) whitened -> logits (...,)."""
+        place = self.places(z)
+        steps = [torch.tanh(scale * place) for scale in SCALES]
+        return self.network(torch.cat([z, *steps], -1))[..., 0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., size) -> logits (...,)."""
+        return self.judge(self.whiten(x))
 
 
 class Discriminator:
-    """Tells the expert's from the learner's; inputs are normalised already."""
+    """Tells the expert's from the learner's."""
 
     def __init__(self, expert: Tensor, config: "GAILConfig") -> None:
         """Untrained.
@@ -41,32 +84,34 @@ class Discriminator:
             config: of the game.
         """
         self.expert, self.config = expert, config
-        self.net = perceptron(expert.shape[1], 1, config.discriminator)
+        self.net = JudgeNet(expert, config.discriminator, config.details)
+        # a quick opponent's gradients are soon of another game: little momentum
         self.optimizer = torch.optim.Adam(
-            self.net.parameters(), lr=config.discriminator_rate, fused=True
+            self.net.parameters(),
+            lr=config.discriminator_rate,
+            betas=(0.5, 0.99),
+            fused=True,
         )
         self.draws = torch.Generator().manual_seed(config.seed)
         self.figures = {"expert_logit": 0.0, "learner_logit": 0.0, "loss": 0.0}
 
-    @torch.no_grad()
-    def reward(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """(n, 1) of the learner's (n, inputs) and (n, outputs)."""
-        logits = self.net(torch.cat([observations, actions], 1))
-        return imitation_reward(logits, self.config.reward)
+    def reward(self, frames: Tensor) -> Tensor:
+        """(...,) of the learner's (..., inputs + outputs); differentiable by them."""
+        return imitation_reward(self.net(frames), self.config.reward)
 
     def learn(self, learner: Tensor) -> None:
         """One step on as many of the expert's as these (n, inputs + outputs)."""
         config = self.config
         rows = torch.randint(len(self.expert), (len(learner),), generator=self.draws)
-        expert = self.expert[rows]
-        real, fake = self.net(expert), self.net(learner)
-        loss = discriminator_loss(real, fake)
-        total = loss
+        both = self.net.whiten(torch.cat([self.expert[rows], learner]))
+        real, fake = self.net.judge(both).chunk(2)
+        loss = total = discriminator_loss(real, fake)
         if config.penalty:
+            expert, other = both.chunk(2)
             total = loss + config.penalty * gradient_penalty(
-                self.net,
+                self.net.judge,
                 expert,
-                learner,
+                other,
                 kind=config.penalty_kind,
                 generator=self.draws,
             )
@@ -75,86 +120,3 @@ class Discriminator:
         self.optimizer.step()
         values = (real.mean().item(), fake.mean().item(), loss.item())
         self.figures = dict(zip(self.figures, values, strict=True))
-
-
-class JudgedBuffer(ReplayBuffer):
-    """Past transitions and the expert's, with what the discriminator now thinks of
-    them as their reward."""
-
-    def __init__(
-        self, *args: Any, judge: Discriminator, after: Tensor, share: float, **kw: Any
-    ) -> None:
-        """See stable-baselines3's.
-
-        Args:
-            args: of it.
-            judge: gives the rewards.
-            after: (n, inputs) what the expert saw after each of the judge's frames.
-            share: of each batch that is the expert's.
-            kw: of it.
-        """
-        super().__init__(*args, **kw)
-        self.judge, self.after, self.share = judge, after, share
-
-    def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Any:
-        shown = round(self.share * len(batch_inds))
-        drawn = super()._get_samples(batch_inds[shown:], env)
-        rows = torch.from_numpy(np.random.randint(0, len(self.after), shown))
-        split = [self.after.shape[1], drawn.actions.shape[1]]
-        seen, done = self.judge.expert[rows].split(split, 1)
-        seen = torch.cat([seen, drawn.observations])
-        done = torch.cat([done, drawn.actions])
-        return drawn._replace(
-            observations=seen,
-            actions=done,
-            next_observations=torch.cat([self.after[rows], drawn.next_observations]),
-            dones=torch.cat([torch.zeros(shown, 1), drawn.dones]),
-            rewards=self.judge.reward(seen, done),
-        )
-
-    def recent(self, count: int, last: int) -> Tensor:
-        """(count, inputs + outputs) at random of the last transitions."""
-        size = self.buffer_size if self.full else self.pos
-        ages = np.random.randint(0, max(1, min(size, last // self.n_envs)), count)
-        drawn = super()._get_samples((self.pos - 1 - ages) % self.buffer_size)
-        return torch.cat([drawn.observations, drawn.actions], 1)
-
-
-class Game(BaseCallback):
-    """After each step of the environments: the discriminator's turn, and the log."""
-
-    def __init__(
-        self,
-        judge: Discriminator,
-        config: "GAILConfig",
-        log: "MetricsLog",
-        tell: Callable[[int], object],
-    ) -> None:
-        """Ready for ``SAC.learn``.
-
-        Args:
-            judge: learns after each step.
-            config: of the game.
-            log: of the discriminator's figures.
-            tell: told the actions so far.
-        """
-        super().__init__()
-        self.judge, self.config, self.log, self.tell = judge, config, log, tell
-        self.average: EMA | None = None
-        """Of the actor's weights, once it learns."""
-
-    def _on_step(self) -> bool:
-        config, model = self.config, self.model
-        assert isinstance(model, SAC)
-        if self.average is None:
-            self.average = EMA(model.actor, max_decay=config.ema_decay)
-        if self.num_timesteps > model.learning_starts:
-            self.average.update(model.actor)
-            assert isinstance(model.replay_buffer, JudgedBuffer)
-            for _ in range(config.discriminator_updates):
-                batch = model.replay_buffer.recent(config.batch_size, config.recent)
-                self.judge.learn(batch)
-        self.tell(self.num_timesteps)
-        if self.n_calls % LOG_EVERY == 0:
-            self.log.write(self.num_timesteps, **self.judge.figures)
-        return True

@@ -9,7 +9,7 @@ Two remedies against a discriminator that is too sure: the label of real samples
 little less than 1 (one-sided smoothing, Salimans et al. 2016, arXiv:1606.03498), and
 the size of its gradient is held down: to 1 between real and fake samples (Gulrajani et
 al. 2017, arXiv:1704.00028), or to 0 at real ones ("r1", Mescheder et al. 2018,
-arXiv:1801.04406).
+arXiv:1801.04406), or at real and fake ones ("both", the same paper's r1 + r2).
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from torch.nn.functional import softplus
 
 from assets.errors import UsageError, unknown
 
-PENALTIES = ("interpolated", "r1")
+PENALTIES = ("interpolated", "r1", "both")
 REWARDS = ("gail", "airl", "bounded")
 
 
@@ -74,8 +74,8 @@ def gradient_penalty(
         generator: of where between real and fake to look.
 
     Returns:
-        The mean of (|gradient| - 1)^2 or of |gradient|^2 / 2, to be weighted and added
-        to the loss; differentiable.
+        The mean of (|gradient| - 1)^2 or of |gradient|^2 / 2 ("both": of all samples),
+        to be weighted and added to the loss; differentiable.
 
     Raises:
         UsageError: unknown kind, or samples that do not pair up.
@@ -84,6 +84,8 @@ def gradient_penalty(
         raise unknown("gradient penalty", kind, PENALTIES)
     if kind == "r1":
         return _slopes(discriminator, real).square().mean() / 2
+    if kind == "both":
+        return _slopes(discriminator, torch.cat([real, fake])).square().mean() / 2
     if real.shape != fake.shape:
         raise UsageError(
             f"the penalty looks between pairs of samples, got {tuple(real.shape)} real "

@@ -7,6 +7,7 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 
 from assets.errors import UsageError
 from ml.generative.gan import (
+    PENALTIES,
     REWARDS,
     discriminator_loss,
     generator_loss,
@@ -81,7 +82,7 @@ def test_smoothing_bounds_how_sure_it_should_be() -> None:
     assert logit.sigmoid().item() == pytest.approx(0.9, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["interpolated", "r1"])
+@pytest.mark.parametrize("kind", PENALTIES)
 def test_penalty_of_a_known_gradient(kind: str) -> None:
     """A linear discriminator's gradient is its weight, |w| = 5, everywhere."""
     net = nn.Linear(2, 1)
@@ -91,8 +92,20 @@ def test_penalty_of_a_known_gradient(kind: str) -> None:
     found = gradient_penalty(net, real, fake, kind=kind, generator=seeded())
     assert found.item() == pytest.approx(16 if kind == "interpolated" else 12.5)
     found.backward()  # it pulls the weight itself
-    slope = {"interpolated": 2 * 4 / 5, "r1": 1.0}[kind]
+    slope = {"interpolated": 2 * 4 / 5, "r1": 1.0, "both": 1.0}[kind]
     torch.testing.assert_close(net.weight.grad, slope * net.weight.detach())
+
+
+def test_penalties_look_where_they_say() -> None:
+    """Of x^3 / 3 the slope is x^2: at real samples 1, at fake ones 4."""
+
+    def cube(x: Tensor) -> Tensor:
+        return x**3 / 3
+
+    real, fake = torch.ones(5, 1), torch.full((15, 1), 2.0)
+    assert gradient_penalty(cube, real, fake, kind="r1").item() == 0.5
+    both = gradient_penalty(cube, real, fake, kind="both").item()
+    assert both == pytest.approx((5 * 1 + 15 * 16) / 20 / 2)
 
 
 def test_penalty_against_finite_differences() -> None:

@@ -12,7 +12,7 @@ from sims import make_task
 
 TASK = "arm-reach"
 DAGGER = "--rounds 2 --episodes 2 --round-steps 5 --steps 5 --hidden 8 --batch-size 16"
-GAIL = "--demonstrations 2 --steps 64 --num-envs 8 --updates 1 --batch-size 16"
+GAIL = "--demonstrations 2 --rounds 2 --num-envs 2 --updates 1 --model-updates 1"
 IRL = "--demonstrations 2 --cells 12 12 --penalty 0.01"
 
 
