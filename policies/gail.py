@@ -79,8 +79,10 @@ class GAILConfig:
     discount: float = 0.97
     """Of a reward one action later."""
     learning_rate: float = 1e-3
-    """The actor's at the beginning; all learning rates fall linearly."""
-    final_rate: float = 0.1
+    """The actor's, until it falls."""
+    cool_down: float = 0.4
+    """Share of the rounds, the last ones, in which all learning rates fall linearly."""
+    final_rate: float = 0.05
     """Of the learning rates at the end, as a part of those at the beginning."""
     max_norm: float = 1.0
     """The gradient of a roll-out is cut to this size."""
@@ -105,7 +107,7 @@ class GAILConfig:
     """Frames of either side for the discriminator, and segments for the model."""
     penalty: float = 0.5
     """Weight of the penalty on the discriminator's gradient."""
-    penalty_kind: Literal["both", "r1", "interpolated"] = "both"
+    penalty_kind: Literal["r1", "both", "interpolated"] = "r1"
     """Which, see ml/generative/gan.py."""
     reward: Literal["airl", "gail", "bounded"] = "airl"
     """What imitating is worth, by the discriminator's logit."""
@@ -138,6 +140,10 @@ class GAILConfig:
                 raise UsageError(
                     f"{name} is from 0 to less than 1, got {getattr(self, name):g}"
                 )
+        if not 0 < self.cool_down <= 1:
+            raise UsageError(
+                f"cool_down is above 0 and at most 1, got {self.cool_down:g}"
+            )
         for name in ("penalty", "warm_start", "noise"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} is at least 0, got {getattr(self, name):g}")

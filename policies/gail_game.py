@@ -132,7 +132,8 @@ class Game:
     def _slow_down(self, share: float) -> None:
         """Set the learning rates of a moment, from 0 to 1."""
         config = self.config
-        left = 1 - (1 - config.final_rate) * share
+        late = max(0.0, 1 - (1 - share) / config.cool_down)
+        left = 1 - (1 - config.final_rate) * late
         for optimizer, rate in (
             (self.optimizer, config.learning_rate),
             (self.fitter.optimizer, config.model_rate),

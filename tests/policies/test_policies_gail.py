@@ -169,10 +169,10 @@ def test_climbing_makes_imagined_frames_look_more_like_the_experts(data: Path) -
 
 
 def test_rates_fall_to_the_end(data: Path) -> None:
-    config = replace(CONFIG, final_rate=0.2)
+    config = replace(CONFIG, final_rate=0.2, cool_down=0.5)
     _, net, expert = _prepare(read_dataset(data), config)
     game = Game(net, expert, config)
-    for share, left in ((0.0, 1.0), (0.5, 0.6), (1.0, 0.2)):
+    for share, left in ((0.0, 1.0), (0.5, 1.0), (0.75, 0.6), (1.0, 0.2)):
         game._slow_down(share)
         rates = [game.optimizer, game.fitter.optimizer, game.judge.optimizer]
         found = [optimizer.param_groups[0]["lr"] for optimizer in rates]
@@ -214,6 +214,7 @@ def test_what_cannot_be_played_is_refused(data: Path, tmp_path: Path) -> None:
         ({"updates": 0}, "updates is above 0"),
         ({"rounds": 1}, "rounds is at least 2"),
         ({"discount": 1.0}, "discount is from 0 to less than 1"),
+        ({"cool_down": 0.0}, "cool_down is above 0"),
         ({"penalty": -1.0}, "penalty is at least 0"),
     ):
         with pytest.raises(UsageError, match=why):
