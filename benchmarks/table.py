@@ -59,6 +59,9 @@ def summary() -> str:
     missed = [b for r in recorded.values() for b in r.get("bars", []) if not b["met"]]
     lines += ["", "Missed:" if missed else "None is missed."]
     lines += [f"- {b['what']}: {b['figure']:.3g}, bar {b['bar']}" for b in missed]
+    open_ = [what for r in recorded.values() for what in r.get("not_measured", [])]
+    if open_:
+        lines += ["", "Not measured:", *(f"- {what}" for what in open_)]
     return "\n".join(lines)
 
 
@@ -73,6 +76,7 @@ def everything() -> str:
         for part in (_rows(result), _ablations(result), _bars(result)):
             if part:
                 lines += ["", *part]
+        lines += [f"\nNot measured: {x}" for x in result.get("not_measured", [])]
     return "\n".join(lines) + "\n"
 
 
