@@ -57,9 +57,9 @@ class GAILConfig:
 
     demonstrations: int = 100
     """How many of the dataset's, the first ones."""
-    rounds: int = 80
+    rounds: int = 100
     """Of an episode in each environment, and of learning from it."""
-    hold: int = 2
+    hold: int = 4
     """Control steps that an action lasts; the expert's is averaged over them."""
     num_envs: int = 32
     """Environments side by side."""
@@ -75,7 +75,8 @@ class GAILConfig:
     expert_share: float = 0.3
     """Of them, how many begin at the expert's states; the others at the learner's."""
     horizon: int = 25
-    """Actions in each roll-out."""
+    """Actions in each roll-out: of a second, on the arm. Within half of one it learns
+    to circle the target, which looks like coming near as often as not."""
     discount: float = 0.97
     """Of a reward one action later."""
     learning_rate: float = 1e-3
@@ -105,9 +106,9 @@ class GAILConfig:
     """Its steps of the optimiser per step of the actor's."""
     batch_size: int = 256
     """Frames of either side for the discriminator, and segments for the model."""
-    penalty: float = 0.5
+    penalty: float = 0.05
     """Weight of the penalty on the discriminator's gradient."""
-    penalty_kind: Literal["r1", "both", "interpolated"] = "r1"
+    penalty_kind: Literal["both", "r1", "interpolated"] = "both"
     """Which, see ml/generative/gan.py."""
     reward: Literal["airl", "gail", "bounded"] = "airl"
     """What imitating is worth, by the discriminator's logit."""

@@ -10,8 +10,9 @@ expert's full covariance,
 so that differences which the expert keeps small, as of tip and target, weigh as much as
 large ones; and beside z its network is given tanh(s (A z + b)) for a few scales s,
 steep steps at learned places. How steep it may be in the end is the gradient penalty's
-to say, which holds the slope to 0, where the expert is, by a weight: one that holds it
-to 1 forbids such detail, and one that looks at the learner, too, slows it down.
+to say, which holds the slope to 0, of the expert's and the learner's, by a weight: one
+that holds it to 1 forbids such detail; one that looks at the expert's alone lets it be
+steep where the learner is lost, and its direction there means little.
 """
 
 from typing import TYPE_CHECKING

@@ -27,6 +27,7 @@ CONFIG = GAILConfig(
     demonstrations=4,
     rounds=3,
     num_envs=4,
+    hold=2,
     hidden=(16, 16),
     model=(16,),
     discriminator=(16,),
