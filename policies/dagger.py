@@ -10,7 +10,8 @@ up. Here each round acts by a mixture,
 drawn anew at each step, has the expert label every state that was visited, adds these
 to all labels so far, and trains the next learner on all of them. Round 0 is the
 expert's alone: plain demonstrations. With a decay of 0 so is no other round, which the
-paper finds to work as well as any.
+paper finds to work as well as any. Not so for the arm, whose first learners fling it
+about: labels are spent on states that no good one visits (36% success against 74%).
 
 A label is only worth something if the expert can be asked in a state that it did not
 bring about itself: experts that are functions of the observation
@@ -58,7 +59,7 @@ class DaggerConfig:
     episodes: int = 8
     """Of each round; every step of them costs one label. Many small rounds are worth
     more than a few large ones: what a learner does wrong it does all the time."""
-    decay: float = 0.0
+    decay: float = 0.9
     """The expert acts in round i, from 0, with probability decay^i."""
     round_steps: int = 800
     """Steps of the optimiser in all rounds but the last, which has ``steps``."""
