@@ -4,7 +4,8 @@ python -m benchmarks.imitation_images
 
 The target is told by nothing but the ball that the camera sees: neither the target's
 position nor the tip's nor a velocity is read. That the pictures are looked at is shown
-by giving each episode those of another one.
+by giving each episode those of another one. Each demonstration shows one target, and
+how many of them there are matters most: with 200, success was 66%.
 """
 
 import argparse
@@ -101,23 +102,23 @@ def judge(folder: Path, episodes: int, shuffle: bool) -> dict[str, Any]:
 def main() -> None:
     """Collect, train, judge, print, record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--demonstrations", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--demonstrations", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=15000)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=Path("runs/images"))
     given = parser.parse_args()
     data, out = given.runs / "data", given.runs / f"bc-{given.seed}"
     began = time.perf_counter()
-    if not data.exists():
-        collect(
-            TASK,
-            "computed-torque",
-            episodes=given.demonstrations,
-            out=data,
-            cameras=(CAMERA,),
-            image_size=SIZE,
-        )
+    collect(
+        TASK,
+        "computed-torque",
+        episodes=given.demonstrations,
+        out=data,
+        cameras=(CAMERA,),
+        image_size=SIZE,
+        resume=data.exists(),
+    )
     collecting = time.perf_counter() - began
     result = train(
         config(given.steps, given.seed),
