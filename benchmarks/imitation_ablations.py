@@ -27,6 +27,7 @@ from typing import Any
 from benchmarks.record import RESULTS, bar, record, sandbot
 from evaluation.results import rows
 from evaluation.rollout import rollout
+from ml.metrics_log import read_metrics
 from policies.collect import collect
 from policies.execution import Execution
 
@@ -36,6 +37,8 @@ COMPARED = (("flow", 5), ("diffusion", 50))
 WAYS = ("way_front", "way_back")
 BC = ("--hidden", "256", "256", "256", "--steps", "3000", "--batch-size", "256")
 BC += ("--select", "last", "--ema-decay", "0.999")
+DRAWN = ("--kl-weight", "0.05", "--latent-spread", "1")
+"""Of ACT: a latent that says something, and is drawn when it acts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +85,12 @@ def variants() -> Iterator[Variant]:
         ("bc", (*BC, "--chunk", "1")),
         ("bc", (*BC, "--chunk", "50", "--execute", "25")),
         ("act", ()),
+        ("act", DRAWN),
         ("diffusion", ()),
         ("flow", ()),
     ):
         name = kind if kind != "bc" else f"bc, chunk {settings[len(BC) + 1]}"
+        name += ", z drawn, KL weight 0.05" * (settings == DRAWN)
         way = "aloha-script-two-ways"
         yield Variant(part="ways", name=name, kind=kind, settings=settings, data=way)
     for kind in ("diffusion", "flow"):
@@ -149,6 +154,9 @@ def judge(variant: Variant, runs: Path) -> dict[str, Any]:
     row |= {"part": variant.part, "name": variant.name, "kind": variant.kind}
     row |= {"settings": " ".join(variant.settings), "parameters": about["parameters"]}
     row |= {"training_steps": about["steps"], "training_seconds": about["seconds"]}
+    if variant.kind == "act":
+        costs = [line["kl"] for line in read_metrics(folder) if "kl" in line]
+        row["kl_nats"] = costs[-1]
     if variant.part == "ways":
         assert result.success is not None
         front = result.outcomes[WAYS[0]] & result.success

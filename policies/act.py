@@ -5,7 +5,7 @@ transformer encodes what is seen, one token for each group of the observation an
 each place of a picture, together with a latent ``z``; a decoder turns one learned query
 per moment into an action. In training ``z`` comes from an encoder that sees the actions
 themselves, so that what demonstrators did differently need not be averaged; acting,
-``z = 0``:
+``z = 0`` unless ``latent_spread`` says otherwise:
 
     L = mean |a - a'| + beta KL(q(z | a, o) || N(0, 1))
 
@@ -74,7 +74,10 @@ class ACTConfig(ImitationConfig):
     latent: int = 32
     """Numbers in z."""
     kl_weight: float = 10.0
-    """beta."""
+    """beta. With the original's, z soon says nothing (1e-6 nats and less)."""
+    latent_spread: float = 0.0
+    """Standard deviation of z when acting. The original's is 0: of several things that
+    demonstrators did it does one, and always the same where it sees the same."""
     dropout: float = 0.1
     """In training."""
     padded_loss: bool = False
@@ -103,8 +106,11 @@ class ACTConfig(ImitationConfig):
                 f"decoder_layers, vae_layers and latent are at least 1, got "
                 f"{self.decoder_layers}, {self.vae_layers} and {self.latent}"
             )
-        if self.kl_weight < 0:
-            raise UsageError(f"kl_weight is at least 0, got {self.kl_weight}")
+        if min(self.kl_weight, self.latent_spread) < 0:
+            raise UsageError(
+                f"kl_weight and latent_spread are at least 0, got {self.kl_weight} and "
+                f"{self.latent_spread}"
+            )
 
     def transformer(self, layers: int, final_norm: bool = False) -> TransformerConfig:
         """Of so many layers; post-norm and ReLU, as in the original."""
@@ -140,6 +146,8 @@ class ACTNet(ImitationNet):
             config.transformer(config.decoder_layers, final_norm=True)
         )
         self.action = nn.Linear(width, sizes.outputs)
+        if config.latent_spread:
+            self.noise_shape = (config.latent,)
         self.posterior = None
         if config.vae:
             self.posterior = GaussianEncoder(
@@ -207,9 +215,11 @@ class ACTNet(ImitationNet):
     def predict(
         self, seen: Seen, memory: Tensor, noise: Tensor, ahead: Ahead | None, **how: Any
     ) -> tuple[Tensor, Tensor]:
-        """A chunk, of z = 0."""
+        """A chunk, of z = 0 or drawn."""
         vectors = self.vectors(seen.inputs)
         z = vectors.new_zeros(len(vectors), self.config.latent)
+        if self.config.latent_spread:
+            z = self.config.latent_spread * noise
         actions = self.decode(vectors, seen, z)
         return self.normalizer.unnormalize(ACTION, actions), memory
 

@@ -310,6 +310,17 @@ def test_executions_that_do_not_fit(
         make_policy("expert", make_task(TASK), 2, execution=Execution(delay=1))
 
 
+def test_a_latent_that_is_drawn_does_several_things(data: Path, tmp_path: Path) -> None:
+    """Two robots that see the same; with z = 0 they do the same."""
+    task, seen = make_task(TASK), {"state": np.ones((2, 10))}
+    for spread in (0.0, 1.0):
+        config = replace(SMALL["act"], latent_spread=spread, kl_weight=1e-3)
+        out = tmp_path / f"run{spread:.0f}"
+        train(config, data=data, out=out, progress=False)
+        actions = make_policy(out, task, 2).act(seen)
+        assert np.array_equal(actions[0], actions[1]) == (spread == 0)
+
+
 def test_any_dataset_is_learned_from(data: Path, tmp_path: Path) -> None:
     """One that names no task, as another program writes it; it fits by its sizes."""
     foreign = shutil.copytree(data, tmp_path / "foreign")
@@ -415,6 +426,7 @@ def test_evaluations_on_the_way_choose_and_are_logged(
     [
         (ACTConfig, {"heads": 3}, "no multiple"),
         (ACTConfig, {"decoder_layers": 0}, "at least 1"),
+        (ACTConfig, {"latent_spread": -1.0}, "at least 0, got 10.0 and -1.0"),
         (
             FlowConfig,
             {"denoiser": "unet", "chunk": 50},
