@@ -212,12 +212,10 @@ def main() -> None:
         ]
         for one in trained:
             one.result()
-    path = RESULTS / "imitation_ablations.json"
-    before = json.loads(path.read_text())["table"] if path.is_file() else []
-    table = [row for row in before if row["part"] not in given.parts]
+    found = []
     for variant in wanted:
         row = judge(variant, given.runs)
-        table.append(row)
+        found.append(row)
         share = (
             f", front {row['share_of_front']:.0%}" if "share_of_front" in row else ""
         )
@@ -227,11 +225,17 @@ def main() -> None:
             f"{share}",
             flush=True,
         )
+    path = RESULTS / "imitation_ablations.json"
+    before = json.loads(path.read_text())["table"] if path.is_file() else []
+    table = [row for row in before if row["part"] not in given.parts] + found
+    table.sort(key=lambda row: parts.index(row["part"]))
     lines = bars(table)
     for line in lines:
         verdict = "met" if line["met"] else "MISSED"
         print(f"{line['what']:55} {line['figure']:8.3g}  {line['bar']:8} {verdict}")
-    written = record("imitation_ablations", {"seed": 0, "table": table, "bars": lines})
+    told = {"command": "python -m benchmarks.imitation_ablations"}
+    result = told | {"seed": 0, "table": table, "bars": lines}
+    written = record("imitation_ablations", result)
     print(f"wrote {written.relative_to(written.parents[2])}")
 
 
