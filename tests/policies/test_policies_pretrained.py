@@ -45,7 +45,8 @@ def test_each_is_whole_and_small(task: str, kind: str, folder: Path) -> None:
 @pytest.mark.parametrize(("task", "kind", "folder"), FOUND)
 def test_each_does_its_task(task: str, kind: str, folder: Path) -> None:
     result = rollout(task, kind, episodes=16, threads=1)
-    assert result.outcomes["benchmark_success"].mean() >= ABLE[task]
+    solved = result.outcomes.get("benchmark_success", result.success)
+    assert solved is not None and solved.mean() >= ABLE[task]
 
 
 def test_one_that_does_not_come_along_is_said_so() -> None:
