@@ -42,6 +42,7 @@ def bar(what: str, figure: float, sign: str, limit: float) -> dict[str, Any]:
         sign: ">=" or "<=".
         limit: the bar.
     """
+    figure = float(figure)  # NumPy's own is no JSON
     met = figure >= limit if sign == ">=" else figure <= limit
     return {"what": what, "figure": figure, "bar": f"{sign} {limit:g}", "met": met}
 

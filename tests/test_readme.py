@@ -1,8 +1,12 @@
 """What the documents say is what was recorded, and names what exists."""
 
+import json
 import re
 from pathlib import Path
 
+import numpy as np
+
+from benchmarks.record import bar
 from benchmarks.table import ALL, README, everything, section, summary
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +40,8 @@ def test_the_map_has_a_row_for_each_part_of_the_guide() -> None:
 def test_pictures_of_the_readme_exist() -> None:
     for link in re.findall(r"\]\(([^)]+)\)", README.read_text()):
         assert (ROOT / link).exists(), link
+
+
+def test_a_bar_is_json_whoever_computed_it() -> None:
+    line = json.loads(json.dumps(bar("it", np.float64(0.5), ">=", 0.4)))
+    assert line == {"what": "it", "figure": 0.5, "bar": ">= 0.4", "met": True}
