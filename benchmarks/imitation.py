@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS, bar, record, sandbot
+from benchmarks.record import bar, record, recorded, sandbot
 from evaluation.results import rows
 from evaluation.rollout import rollout
 from ml.provenance import command
@@ -148,10 +148,7 @@ def bars(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _before(tasks: list[str], kinds: list[str]) -> list[dict[str, Any]]:
     """Recorded rows that this call does not measure again."""
-    path = RESULTS / "imitation.json"
-    if not path.is_file():
-        return []
-    table = json.loads(path.read_text())["rows"]
+    table = recorded("imitation")
     return [r for r in table if r["task"] not in tasks or r["kind"] not in kinds]
 
 

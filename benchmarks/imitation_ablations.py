@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import RESULTS, bar, record, sandbot
+from benchmarks.record import bar, record, recorded, sandbot
 from evaluation.results import rows
 from evaluation.rollout import rollout
 from ml.metrics_log import read_metrics
@@ -225,8 +225,7 @@ def main() -> None:
             f"{share}",
             flush=True,
         )
-    path = RESULTS / "imitation_ablations.json"
-    before = json.loads(path.read_text())["table"] if path.is_file() else []
+    before = recorded("imitation_ablations", "table")
     table = [row for row in before if row["part"] not in given.parts] + found
     table.sort(key=lambda row: parts.index(row["part"]))
     lines = bars(table)

@@ -12,9 +12,8 @@ import argparse
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
-from benchmarks.record import RESULTS, record
+from benchmarks.record import record, recorded
 from evaluation.cards import update_card
 from evaluation.results import rows
 from evaluation.rollout import evaluate
@@ -23,14 +22,6 @@ from policies.pretrained import FOLDER
 FILES = ("config.json", "model.safetensors", "README.md")
 LARGEST = 10 * 2**20
 """Bytes of a checkpoint."""
-
-
-def _before(tasks: list[str]) -> list[dict[str, Any]]:
-    """Rows of tasks that this call leaves alone."""
-    path = RESULTS / "pretrained.json"
-    if not path.is_file():
-        return []
-    return [r for r in json.loads(path.read_text())["rows"] if r["task"] not in tasks]
 
 
 def main() -> None:
@@ -47,7 +38,8 @@ def main() -> None:
     sources = [path.parent for path in judged]
     if given.tasks:
         sources = [path for path in sources if path.parent.name in given.tasks]
-    recorded = _before([path.parent.name for path in sources])
+    tasks = [path.parent.name for path in sources]
+    table_of_all = [row for row in recorded("pretrained") if row["task"] not in tasks]
     for source in sources:
         task, kind = source.parent.name, source.name.rpartition("-")[0]
         folder = FOLDER / task / kind
@@ -71,12 +63,12 @@ def main() -> None:
             )
             table += rows(results, told)
         update_card(folder, table)
-        recorded += [{**row, "policy": kind} for row in table]
+        table_of_all += [{**row, "policy": kind} for row in table]
         rates = ", ".join(
             f"{row['engine']} {row['success_rate']:.1%} of {row['n']}" for row in table
         )
         print(f"{task} {kind}: {rates}, {size / 2**20:.1f} MiB", flush=True)
-    record("pretrained", {"rows": sorted(recorded, key=lambda row: row["task"])})
+    record("pretrained", {"rows": sorted(table_of_all, key=lambda row: row["task"])})
 
 
 if __name__ == "__main__":

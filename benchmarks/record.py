@@ -33,6 +33,12 @@ def record(name: str, result: dict[str, Any]) -> Path:
     return path
 
 
+def recorded(name: str, key: str = "rows") -> list[dict[str, Any]]:
+    """Lines of ``results/<name>.json``; none where there is no such file."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())[key] if path.is_file() else []
+
+
 def bar(what: str, figure: float, sign: str, limit: float) -> dict[str, Any]:
     """A figure beside its bar.
 
