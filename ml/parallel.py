@@ -5,6 +5,7 @@ every batch, and gradients are averaged over all of them. Started plainly there 
 process. The loop is the same.
 """
 
+import atexit
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -46,6 +47,10 @@ class Parallel:
         self.device: torch.device = self._accelerator.device
         self.rank: int = self._accelerator.process_index
         self.size: int = self._accelerator.num_processes
+        if self.size > 1:
+            # A group that is still open when the interpreter is torn down may abort it:
+            # its threads are then joined by nobody. Closing an absent group is harmless.
+            atexit.register(self._accelerator.end_training)
 
     @property
     def main(self) -> bool:
