@@ -9,7 +9,7 @@ is learned (the flow learns at a tenth of its usual one as well), and where one 
 absolute errors is 0 but for rounding its sign, and so the gradient, may be another. In
 double precision, which is compared as well, neither happens, and a fault would show.
 
-Then two processes train ACT with dropout, are killed by -9 (the whole group, or one of
+Then two processes train ACT with dropout, are killed by -9 (all of them, or one of
 the two, which torchrun answers by ending the other) and resumed, and end with the
 weights, training state and log of two that were left alone.
 
@@ -19,7 +19,6 @@ weights, training state and log of two that were left alone.
 import argparse
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -75,7 +74,6 @@ def launch(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment,
-        start_new_session=True,
     )
 
 
@@ -132,7 +130,7 @@ def disturb(
         if len(found) < kills and _wait_for_work(process, out):
             time.sleep(chance.uniform(0, 0.5))
             if process.poll() is None:
-                whom = ("group", "worker 0", "worker 1")[len(found) % 3]
+                whom = ("all", "worker 0", "worker 1")[len(found) % 3]
                 _kill(process, whom)
                 process.communicate()
                 found.append({"killed": whom, "saved_step": saved_step(out)})
@@ -152,12 +150,14 @@ def _wait_for_work(process: subprocess.Popen[bytes], out: Path) -> bool:
 
 def _kill(process: subprocess.Popen[bytes], whom: str) -> None:
     """Kill -9 all of them, or one of the two workers."""
-    if whom == "group":
-        os.killpg(process.pid, signal.SIGKILL)
-        return
     import psutil
 
-    workers = psutil.Process(process.pid).children()
+    launcher = psutil.Process(process.pid)
+    workers = launcher.children()  # each in a group of its own, which outlives it
+    if whom == "all":
+        for one in (launcher, *workers):
+            one.kill()
+        return
     of_rank = {w.environ().get("RANK"): w for w in workers}
     of_rank[whom[-1]].kill()
 

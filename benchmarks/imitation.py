@@ -27,7 +27,11 @@ TASKS = ("aloha-transfer-cube", "aloha-peg-insertion")
 """Those with bars."""
 MORE_TASKS = ("aloha-handover", "aloha-pick", "mobile-aloha-fetch")
 ARM_TASKS = ("arm-press", "arm-reach", "arm-track")
-DEMONSTRATIONS, ARM_DEMONSTRATIONS = 50, 200
+DEMONSTRATIONS = dict.fromkeys(TASKS, 50)
+DEMONSTRATIONS |= dict.fromkeys(ARM_TASKS, 200)
+DEMONSTRATIONS |= {"aloha-handover": 200, "mobile-aloha-fetch": 300}
+DEMONSTRATIONS |= {"aloha-pick": 1000, "arm-track": 1000}
+"""How many are learned from: more where more may lie about."""
 SETTINGS: dict[str, list[str]] = {
     "bc": [
         *("--hidden", "256", "256", "256", "--chunk", "50", "--execute", "25"),
@@ -40,8 +44,14 @@ SETTINGS: dict[str, list[str]] = {
     "mip": [],
 }
 """What is told to ``sandbot train`` beside data, task and seed."""
-ARM = {"bc": [], "flow": ["--chunk", "16", "--execute", "4"]}
+ARM = {"bc": [], "flow": ["--chunk", "8", "--execute", "1"]}
 """The same for the two-link arm, which is moved by torques, a hundred a second."""
+LONGER = {
+    "bc": ["--hidden", "512", "512", "512", "--steps", "20000"],
+    "flow": ["--steps", "16000"],
+}
+MANY = (*MORE_TASKS, "arm-track")
+"""Tasks with so many demonstrations that the longer trainings pay."""
 OF_TASK = {"mobile-aloha-fetch": ["--constant", "accept"]}
 """Its tray never moves."""
 BARS = {
@@ -58,15 +68,11 @@ NOT_MEASURED = [
 ]
 
 
-def demonstrations(task: str) -> int:
-    """How many are learned from."""
-    return ARM_DEMONSTRATIONS if task in ARM_TASKS else DEMONSTRATIONS
-
-
 def settings(kind: str, task: str) -> list[str]:
     """What is told to ``sandbot train``."""
     usual = ARM[kind] if task in ARM_TASKS else SETTINGS[kind]
-    return [*usual, *OF_TASK.get(task, [])]
+    more = LONGER.get(kind, []) if task in MANY else []
+    return [*usual, *more, *OF_TASK.get(task, [])]
 
 
 def train(kind: str, task: str, seed: int, runs: Path) -> Path:
@@ -110,7 +116,7 @@ def pooled(found: list[dict[str, Any]]) -> dict[str, Any]:
     """One row of all training seeds together, with each one's rates."""
     first, n = found[0], sum(row["n"] for row in found)
     row = {k: first[k] for k in ("task", "engine", "randomize", "engine_version")}
-    shown = f"{first['kind']}, {demonstrations(first['task'])} demonstrations"
+    shown = f"{first['kind']}, {DEMONSTRATIONS[first['task']]} demonstrations"
     row |= {"policy": shown, "n": n}
     row |= {"kind": first["kind"], "evaluation_seed": first["seed"]}
     for prefix in ("", "benchmark_"):
@@ -168,7 +174,7 @@ def main() -> None:
     for task in given.tasks:
         data = given.runs / task / "data"
         if not data.exists():
-            collect(task, "expert", episodes=demonstrations(task), out=data, threads=1)
+            collect(task, "expert", episodes=DEMONSTRATIONS[task], out=data, threads=1)
     work = [
         (kind, task, seed)
         for task in given.tasks

@@ -48,8 +48,8 @@ class Parallel:
         self.rank: int = self._accelerator.process_index
         self.size: int = self._accelerator.num_processes
         if self.size > 1:
-            # A group that is still open when the interpreter is torn down may abort it:
-            # its threads are then joined by nobody. Closing an absent group is harmless.
+            # A group still open when the interpreter is torn down may abort it, for
+            # nobody joins its threads. To close one that is closed does no harm.
             atexit.register(self._accelerator.end_training)
 
     @property
