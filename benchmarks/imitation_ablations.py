@@ -37,8 +37,8 @@ COMPARED = (("flow", 5), ("diffusion", 50))
 WAYS = ("way_front", "way_back")
 BC = ("--hidden", "256", "256", "256", "--steps", "3000", "--batch-size", "256")
 BC += ("--select", "last", "--ema-decay", "0.999")
-DRAWN = ("--kl-weight", "0.05", "--latent-spread", "1")
-"""Of ACT: a latent that says something, and is drawn when it acts."""
+WEIGHTS = ("0.05", "0.001")
+"""Of ACT's KL term, where its latent is to say something and is drawn when it acts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +85,13 @@ def variants() -> Iterator[Variant]:
         ("bc", (*BC, "--chunk", "1")),
         ("bc", (*BC, "--chunk", "50", "--execute", "25")),
         ("act", ()),
-        ("act", DRAWN),
+        *(("act", ("--kl-weight", w, "--latent-spread", "1")) for w in WEIGHTS),
         ("diffusion", ()),
         ("flow", ()),
     ):
         name = kind if kind != "bc" else f"bc, chunk {settings[len(BC) + 1]}"
-        name += ", z drawn, KL weight 0.05" * (settings == DRAWN)
+        if "--kl-weight" in settings:
+            name += f", z drawn, KL weight {settings[1]}"
         way = "aloha-script-two-ways"
         yield Variant(part="ways", name=name, kind=kind, settings=settings, data=way)
     for kind in ("diffusion", "flow"):
@@ -103,7 +104,7 @@ def variants() -> Iterator[Variant]:
                 episodes=500 if (kind, steps) in COMPARED else 200,
             )
     for real_time in (False, True):
-        for delay in (0, 2, 4, 6, 8):
+        for delay in range(9):
             yield Variant(
                 part="delay",
                 name=f"{delay} steps late" + ", real-time" * real_time,

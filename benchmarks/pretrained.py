@@ -22,6 +22,8 @@ from policies.pretrained import FOLDER
 FILES = ("config.json", "model.safetensors", "README.md")
 LARGEST = 10 * 2**20
 """Bytes of a checkpoint."""
+LEAST = 0.2
+"""Success, the published criterion's where there is one: who has less stays away."""
 
 
 def main() -> None:
@@ -42,6 +44,11 @@ def main() -> None:
     table_of_all = [row for row in recorded("pretrained") if row["task"] not in tasks]
     for source in sources:
         task, kind = source.parent.name, source.name.rpartition("-")[0]
+        found = json.loads((source / "judged.json").read_text())
+        rate = found.get("benchmark_success_rate", found["success_rate"])
+        if rate < LEAST:
+            print(f"{task} {kind}: {rate:.1%} stays away, under {LEAST:.0%}")
+            continue
         folder = FOLDER / task / kind
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
@@ -52,7 +59,6 @@ def main() -> None:
         size = sum((folder / name).stat().st_size for name in FILES)
         if size > LARGEST:
             raise SystemExit(f"{folder} has {size} bytes: at most {LARGEST} come along")
-        found = json.loads((source / "judged.json").read_text())
         about = json.loads((folder / "config.json").read_text())
         told = f"sandbot eval {task} --policy {kind} --episodes {found['n']}"
         origin = {k: about[k] for k in ("commit", "versions")}
