@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from assets.errors import UsageError
+from benchmarks.pretrained import LEAST
 from evaluation.rollout import rollout
 from policies import make_policy
 from policies.pretrained import FOLDER, all_pretrained, pretrained
@@ -18,14 +19,18 @@ FOUND = [
 ]
 LARGEST = 10 * 2**20
 """Bytes of one."""
-ABLE = {"aloha-transfer-cube": 0.8, "aloha-peg-insertion": 0.5}
-"""What 16 episodes have to show, of the published criterion: far under what 500 did,
-and far over what chance does."""
+RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "pretrained.json"
+MEASURED = {
+    (row["task"], row["policy"]): row.get("benchmark_success_rate", row["success_rate"])
+    for row in json.loads(RECORD.read_text())["rows"]
+    if row["engine"] == "mujoco"
+}
+"""What some hundred episodes found, of the published criterion where there is one."""
 
 
 def test_there_are_some() -> None:
     assert {"act", "flow", "diffusion"} <= set(pretrained("aloha-transfer-cube"))
-    assert pretrained("arm-press") == {}
+    assert pretrained("a-task-of-your-own") == {}
     inside = {p.parents[1].name for p in FOLDER.glob("*/*/config.json")}
     assert inside == set(all_pretrained())
 
@@ -46,13 +51,18 @@ def test_each_is_whole_and_small(task: str, kind: str, folder: Path) -> None:
 def test_each_does_its_task(task: str, kind: str, folder: Path) -> None:
     result = rollout(task, kind, episodes=16, threads=1)
     solved = result.outcomes.get("benchmark_success", result.success)
-    assert solved is not None and solved.mean() >= ABLE[task]
+    assert solved is not None
+    assert MEASURED[task, kind] >= LEAST
+    assert solved.mean() >= MEASURED[task, kind] / 2  # a chance of 16 episodes
 
 
-def test_one_that_does_not_come_along_is_said_so() -> None:
+def test_one_that_does_not_come_along_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = make_task("aloha-transfer-cube")
     with pytest.raises(UsageError, match=r"no trained 'irl' .* there are act, "):
         make_policy("irl", task, 1)
+    monkeypatch.setattr("policies.pretrained.FOLDER", tmp_path)  # none at all
     with pytest.raises(
         UsageError, match=r"no trained 'act' for arm-press comes along:"
     ):
