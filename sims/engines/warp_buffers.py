@@ -20,7 +20,7 @@ from sims.engines import warp_kernels as kernels
 
 WORLDS, SECONDS, MOST_STEPS, HOLD = 32, 0.6, 300, 20
 """Of the warm-up pass; commands are held for so many steps."""
-MARGIN, SPARE = 1.5, 8
+MARGIN, SPARE = 2.0, 8
 CROWD = 16
 """Up to so many worlds may all be at the worst at once; more are so on average."""
 SMALL = 64

@@ -95,4 +95,5 @@ def put_model(mjw: Any, model: mujoco.MjModel) -> Any:
             f"the engine 'warp' cannot run this scene: {error} Use the engine 'mujoco'"
         ) from error
     placed.opt.warn_overflow = 0
+    placed.opt.disableflags |= int(mjw.DisableBit.NATIVECCD)
     return placed
