@@ -401,8 +401,8 @@ class WarpEngine:
         self._buffers.note(self._wp, self._kinds, data, self._overflow)
         if self._sensors.size:
             inputs = [self._whose, True, data.sensordata, self._sensors]
-            dim = self._sensors.shape
-            self._wp.launch(warp_kernels.copy_where, dim=dim, inputs=inputs)
+            kernel = warp_kernels.copy_where(float, 2)
+            self._wp.launch(kernel, dim=self._sensors.shape, inputs=inputs)
 
     def _do_derive(self) -> None:
         """Constants of the chosen worlds from their fields."""

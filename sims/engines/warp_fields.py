@@ -103,7 +103,7 @@ class Fields:
             wp.copy(saved, live)
         self._mjw.set_const(placed, data)
         for live, saved in self._derived:
-            kernel = kernels.copy_where_3d if live.ndim == 3 else kernels.copy_where
+            kernel = kernels.copy_where(live.dtype, live.ndim)
             wp.launch(kernel, dim=live.shape, inputs=[where, False, saved, live])
         inputs = [placed.geom_bodyid, placed.geom_pos, placed.geom_quat]
         inputs += [data.xpos, data.xquat, data.geom_xpos, data.geom_xmat]

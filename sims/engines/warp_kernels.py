@@ -1,6 +1,7 @@
 # type: ignore -- kernels are a language of their own, in Python's clothes
 """What the engine ``warp`` computes on the device beside MuJoCo Warp's own kernels."""
 
+from functools import cache
 from typing import Any
 
 import warp as wp
@@ -102,30 +103,45 @@ def note_overflow(
         wp.atomic_or(seen, 0, bits)
 
 
-@wp.kernel(enable_backward=False)
-def copy_where(
-    where: wp.array[bool],
-    keep: bool,
-    source: wp.array2d[Any],
-    target: wp.array2d[Any],
-):
-    """Copy rows of the worlds for which ``where`` is ``keep``."""
-    world, i = wp.tid()
-    if where[world] == keep:
-        target[world, i] = source[world, i]
+@cache
+def copy_where(dtype: Any, ndim: int) -> Any:
+    """The kernel that copies rows of the worlds for which ``where`` is ``keep``.
 
+    One per type of element, each a module of its own: Warp's graphs on the CPU tell
+    kernels apart by name and module, and take one overload of a generic kernel for
+    another, which then writes beyond its array.
 
-@wp.kernel(enable_backward=False)
-def copy_where_3d(
-    where: wp.array[bool],
-    keep: bool,
-    source: wp.array3d[Any],
-    target: wp.array3d[Any],
-):
-    """The same for fields with two indices."""
-    world, i, j = wp.tid()
-    if where[world] == keep:
-        target[world, i, j] = source[world, i, j]
+    Args:
+        dtype: of the elements.
+        ndim: 2 or 3, of the arrays.
+    """
+    if ndim == 3:
+
+        @wp.kernel(enable_backward=False, module="unique")
+        def copy_rows_3d(
+            where: wp.array[bool],
+            keep: bool,
+            source: wp.array(dtype=dtype, ndim=3),
+            target: wp.array(dtype=dtype, ndim=3),
+        ):
+            world, i, j = wp.tid()
+            if where[world] == keep:
+                target[world, i, j] = source[world, i, j]
+
+        return copy_rows_3d
+
+    @wp.kernel(enable_backward=False, module="unique")
+    def copy_rows(
+        where: wp.array[bool],
+        keep: bool,
+        source: wp.array(dtype=dtype, ndim=2),
+        target: wp.array(dtype=dtype, ndim=2),
+    ):
+        world, i = wp.tid()
+        if where[world] == keep:
+            target[world, i] = source[world, i]
+
+    return copy_rows
 
 
 @wp.func
