@@ -7,7 +7,15 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("mujoco", "mujoco-warp", "numpy", "pybullet", "sandbot", "torch", "warp-lang")
+PACKAGES = (
+    "mujoco",
+    "mujoco-warp",
+    "numpy",
+    "pybullet",
+    "sandbot",
+    "torch",
+    "warp-lang",
+)
 """The packages whose version can change a result."""
 
 RECORDS = "benchmarks/results"
