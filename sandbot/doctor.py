@@ -150,7 +150,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
         "pybullet",
         "the engine 'bullet' needs it, and Python 3.11: pip install pybullet",
     ),
-    "MuJoCo Warp": _package(
+    "Warp": _package(
         "mujoco_warp",
         "the engine 'warp' needs it: pip install 'mujoco-warp==4.0.*' warp-lang",
     ),
