@@ -42,8 +42,8 @@ def testspeed(engine: WarpEngine, steps: int) -> list[str]:
         str(ROBOTS[ROBOT]().scenes[SCENE]),
         f"--nworld={engine.num_envs}",
         f"--nstep={steps}",
-        f"--nconmax={-(-engine.buffers.naconmax // engine.num_envs)}",
-        f"--njmax={engine.buffers.njmax}",
+        f"--nconmax={-(-engine.worlds.buffers.naconmax // engine.num_envs)}",
+        f"--njmax={engine.worlds.buffers.njmax}",
         f"--device={engine.device}",
         "--format=json",
     ]
@@ -123,8 +123,8 @@ def compare(device: str, worlds: int, steps: int, rounds: int) -> dict[str, Any]
     their = float(np.median([one["steps_per_second"] for one in theirs]))
     row = {
         "worlds": worlds,
-        "naconmax": engine.buffers.naconmax,
-        "njmax": engine.buffers.njmax,
+        "naconmax": engine.worlds.buffers.naconmax,
+        "njmax": engine.worlds.buffers.njmax,
         "warp_steps_per_second": mine,
         "testspeed_steps_per_second": their,
         "share": mine / their,

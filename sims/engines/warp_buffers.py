@@ -17,6 +17,9 @@ import numpy as np
 from assets.errors import UsageError
 from sims.engine import EngineError
 from sims.engines import warp_kernels as kernels
+from sims.engines.warp_build import import_warp
+
+wp, mjw = import_warp()
 
 WORLDS, SECONDS, MOST_STEPS, HOLD = 32, 0.6, 300, 20
 """Of the warm-up pass; commands are held for so many steps."""
@@ -70,8 +73,6 @@ class Need:
 
 
 def size(
-    mjw: Any,
-    wp: Any,
     model: mujoco.MjModel,
     placed: Any,
     num_envs: int,
@@ -81,8 +82,6 @@ def size(
     """The sizes for a number of worlds.
 
     Args:
-        mjw: the module ``mujoco_warp``.
-        wp: the module ``warp``.
         model: of the scene.
         placed: the same, on the device.
         num_envs: worlds.
@@ -102,7 +101,7 @@ def size(
     limit = bound(model, len(placed.nxn_geom_pair_filtered))
     need = limit
     if limit.contacts > SMALL:
-        need = warm_up(mjw, wp, model, placed, limit)
+        need = warm_up(model, placed, limit)
     contacts = min(num_envs, CROWD) * need.contacts
     contacts += max(0, num_envs - CROWD) * min(need.crowd, need.contacts)
     return Buffers(
@@ -146,7 +145,7 @@ def bound(model: mujoco.MjModel, pairs: int) -> Need:
     return Need(contacts=contacts, rows=rows, crowd=contacts)
 
 
-def warm_up(mjw: Any, wp: Any, model: mujoco.MjModel, placed: Any, limit: Need) -> Need:
+def warm_up(model: mujoco.MjModel, placed: Any, limit: Need) -> Need:
     """What some worlds need that move from many postures, with a margin.
 
     Raises:
@@ -156,7 +155,7 @@ def warm_up(mjw: Any, wp: Any, model: mujoco.MjModel, placed: Any, limit: Need) 
     for _ in range(3):
         nconmax = int(min(nconmax, limit.contacts))
         njmax = int(min(njmax, _rounded(limit.rows) if limit.rows < np.inf else njmax))
-        peak, seen = _measure(mjw, wp, model, placed, nconmax, njmax)
+        peak, seen = _measure(model, placed, nconmax, njmax)
         if not seen[0]:
             crowd = max(seen[2], seen[3]) / WORLDS
             return Need(
@@ -168,12 +167,12 @@ def warm_up(mjw: Any, wp: Any, model: mujoco.MjModel, placed: Any, limit: Need) 
     raise EngineError(
         f"{WORLDS} worlds that move from wild postures overflow even {nconmax // 4} "
         f"contacts and {njmax // 4} constraint rows per world, in the engine 'warp': "
-        + explain(mjw, seen, nconmax // 4 * WORLDS, njmax // 4, WORLDS)
+        + explain(seen, nconmax // 4 * WORLDS, njmax // 4, WORLDS)
     )
 
 
 def _measure(
-    mjw: Any, wp: Any, model: mujoco.MjModel, placed: Any, nconmax: int, njmax: int
+    model: mujoco.MjModel, placed: Any, nconmax: int, njmax: int
 ) -> tuple[int, np.ndarray]:
     """The most contacts of one world, and what :func:`kernels.note_overflow` saw."""
     random = np.random.default_rng(0)
@@ -182,10 +181,9 @@ def _measure(
     seen, bad = wp.zeros(4, dtype=int), wp.zeros(WORLDS, dtype=int)
     inputs = [placed.qpos0, data.qpos, data.qvel, data.act, data.qacc_warmstart]
     inputs += [data.sensordata, bad]
-    kinds = flags(mjw)
     with wp.ScopedCapture() as capture:
         mjw.step(placed, data)
-        note(wp, kinds, data, seen)
+        note(data, seen)
         wp.launch(kernels.guard, dim=WORLDS, inputs=inputs)
     low, high = _commands(model)
     peak = 0
@@ -231,21 +229,18 @@ def _postures(model: mujoco.MjModel, random: np.random.Generator) -> np.ndarray:
     return qpos
 
 
-def flags(mjw: Any) -> int:
-    """The bits of MuJoCo Warp's overflow flags that stand for buffers."""
-    return int(sum(int(mjw.OverflowType[name]) for name in CAUSES))
+KINDS = int(sum(int(mjw.OverflowType[name]) for name in CAUSES))
+"""The bits of MuJoCo Warp's overflow flags that stand for buffers."""
 
 
-def note(wp: Any, kinds: int, data: Any, seen: Any) -> None:
+def note(data: Any, seen: Any) -> None:
     """Launch :func:`kernels.note_overflow`."""
-    inputs = [kinds, data.naconmax, data.njmax, data.nacon, data.ncollision]
+    inputs = [KINDS, data.naconmax, data.njmax, data.nacon, data.ncollision]
     inputs += [data.nefc, data.overflow, seen]
     wp.launch(kernels.note_overflow, dim=data.nworld, inputs=inputs)
 
 
-def explain(
-    mjw: Any, seen: np.ndarray, naconmax: int, njmax: int, num_envs: int
-) -> str:
+def explain(seen: np.ndarray, naconmax: int, njmax: int, num_envs: int) -> str:
     """In words: which buffer was too small, by how much, and the way out."""
     bits, rows, contacts, candidates = (int(value) for value in seen)
     causes = {

@@ -14,6 +14,9 @@ import numpy as np
 from sims.arrays import Mask, assign
 from sims.engine import check_field, default_field
 from sims.engines import warp_kernels as kernels
+from sims.engines.warp_build import import_warp
+
+wp, mjw = import_warp()
 
 DEPENDED_ON = frozenset(
     {"body_inertia", "body_mass", "body_pos", "dof_armature", "geom_size"}
@@ -42,19 +45,14 @@ DERIVED = (
 class Fields:
     """The fields that vary, of one model on the device."""
 
-    def __init__(
-        self, mjw: Any, wp: Any, model: mujoco.MjModel, placed: Any, num_envs: int
-    ):
+    def __init__(self, model: mujoco.MjModel, placed: Any, num_envs: int):
         """No field varies yet.
 
         Args:
-            mjw: the module ``mujoco_warp``.
-            wp: the module ``warp``.
             model: the nominal one.
             placed: the same, on the device; written to.
             num_envs: worlds.
         """
-        self._mjw, self._wp = mjw, wp
         self._model, self._placed = model, placed
         self._num_envs = num_envs
         self._derived: list[tuple[Any, Any]] = []
@@ -98,10 +96,10 @@ class Fields:
             data: MuJoCo Warp's; its kinematics are those of its state afterwards.
             where: (num_envs,) Warp array of bool.
         """
-        wp, placed = self._wp, self._placed
+        placed = self._placed
         for live, saved in self._derived:
             wp.copy(saved, live)
-        self._mjw.set_const(placed, data)
+        mjw.set_const(placed, data)
         for live, saved in self._derived:
             kernel = kernels.copy_where(live.dtype, live.ndim)
             wp.launch(kernel, dim=live.shape, inputs=[where, False, saved, live])
@@ -138,7 +136,7 @@ class Fields:
         owner, name = self._owner(field)
         shared = getattr(owner, name)
         rows = np.repeat(shared.numpy()[:1], self._num_envs, axis=0)
-        setattr(owner, name, self._wp.array(rows, dtype=shared.dtype))
+        setattr(owner, name, wp.array(rows, dtype=shared.dtype))
 
     def _expand_derived(self) -> None:
         """The same for the constants that the scene has any of."""
@@ -146,4 +144,4 @@ class Fields:
             if getattr(self._placed, name).size:
                 self._expand(name)
                 live = getattr(self._placed, name)
-                self._derived.append((live, self._wp.empty_like(live)))
+                self._derived.append((live, wp.empty_like(live)))

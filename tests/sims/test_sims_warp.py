@@ -15,6 +15,7 @@ from sims.engines.mujoco import MujocoEngine
 from sims.engines.warp import WarpEngine
 from sims.engines.warp_buffers import Need, _postures, bound
 from sims.engines.warp_fields import DERIVED
+from sims.engines.warp_worlds import Worlds
 from tests.sims.warp_scenes import walker
 
 SCENES = {
@@ -157,7 +158,7 @@ def test_constants_follow_fields() -> None:
     engine.set_field("body_mass", mass, np.array([False, True]))
     engine.forward()
     for name in ("dof_invweight0", "body_invweight0", "actuator_acc0"):
-        row = getattr(engine._model, name).numpy()
+        row = getattr(engine.worlds.model, name).numpy()
         nominal = getattr(model, name)
         assert row[0] == pytest.approx(nominal, rel=1e-6)
         varied = getattr(engine.snapshot(1)[0], name)
@@ -176,13 +177,11 @@ def test_graphs_do_what_launches_do(
         engine = WarpEngine(model, 3)
         engine.set_field("body_mass", model.body_mass * 1.3, np.arange(3) == 1)
         path = play(engine, 15)
-        placed = engine._model
+        placed = engine.worlds.model
         return path, {name: getattr(placed, name).numpy() for name in DERIVED}
 
     path, constants = run()
-    monkeypatch.setattr(
-        WarpEngine, "_launch", lambda self, work: getattr(self, f"_do_{work}")()
-    )
+    monkeypatch.setattr(Worlds, "launch", lambda self, work: getattr(self, work)())
     plain_path, plain_constants = run()
     np.testing.assert_array_equal(path, plain_path)
     for name, values in constants.items():
@@ -232,7 +231,7 @@ def test_tensors_are_warps_memory() -> None:
 
     engine = WarpEngine(load_model("arm", "free"), 2, arrays="torch")
     assert isinstance(engine.qpos, torch.Tensor)
-    assert engine.qpos.data_ptr() == engine._data.qpos.ptr
+    assert engine.qpos.data_ptr() == engine.worlds.data.qpos.ptr
     where = torch.tensor([True, False])
     engine.reset(where, torch.tensor([0.4, 0.9]), torch.zeros(2, 2))
     assert engine.qpos[0].tolist() == pytest.approx([0.4, 0.9])
@@ -289,9 +288,9 @@ def test_overflow_is_an_error(sizes: dict[str, Any], words: str) -> None:
 def test_room_is_found_by_a_warm_up_pass() -> None:
     """As much as the worlds want that fall from anywhere, and a margin."""
     engine = WarpEngine(walker(rest=""), 8)
-    most = engine.buffers.naconmax / 8
+    most = engine.worlds.buffers.naconmax / 8
     assert 24 < most < bound(engine.model, 10).contacts
-    assert 40 < engine.buffers.njmax < bound(engine.model, 10).rows
+    assert 40 < engine.worlds.buffers.njmax < bound(engine.model, 10).rows
     random = np.random.default_rng(5)
     qpos = np.tile(engine.model.qpos0, (8, 1))
     qpos[:, 3:7] = random.normal(size=(8, 4))
@@ -301,13 +300,13 @@ def test_room_is_found_by_a_warm_up_pass() -> None:
         engine.ctrl[:] = random.uniform(-1, 1, (8, 4))
         engine.step(4)
     engine.check()
-    rows = engine._overflow.numpy()[1]
-    assert engine.buffers.njmax / 4 < rows < engine.buffers.njmax
+    rows = engine.worlds.overflow.numpy()[1]
+    assert engine.worlds.buffers.njmax / 4 < rows < engine.worlds.buffers.njmax
 
 
 def test_the_scene_says_how_much_room_there_is() -> None:
     engine = WarpEngine(walker(), 3)
-    assert (engine.buffers.naconmax, engine.buffers.njmax) == (126, 112)
+    assert (engine.worlds.buffers.naconmax, engine.worlds.buffers.njmax) == (126, 112)
 
 
 def test_room_is_bounded_by_geometry() -> None:
