@@ -84,11 +84,22 @@ def _mobile_aloha() -> Robot:
     )
 
 
+def _humanoid() -> Robot:
+    return Robot(
+        name="humanoid",
+        description="a walking machine of 1.3 m and 35 kg with 29 joints and box feet",
+        scenes={"flat": FOLDER / "humanoid" / "flat.xml"},
+        tip="right_palm",
+        cameras=("head",),
+    )
+
+
 ROBOTS: dict[str, Callable[[], Robot]] = {
     "arm": _arm,
     "viperx": _viperx,
     "aloha": _aloha,
     "mobile-aloha": _mobile_aloha,
+    "humanoid": _humanoid,
 }
 ROBOTS.update({e.name: e.load() for e in entry_points(group="sandbot.robots")})
 

@@ -7,7 +7,15 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("mujoco", "numpy", "pybullet", "sandbot", "torch")
+PACKAGES = (
+    "mujoco",
+    "mujoco-warp",
+    "numpy",
+    "pybullet",
+    "sandbot",
+    "torch",
+    "warp-lang",
+)
 """The packages whose version can change a result."""
 
 RECORDS = "benchmarks/results"

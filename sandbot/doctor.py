@@ -150,6 +150,10 @@ CHECKS: dict[str, Callable[[], Finding]] = {
         "pybullet",
         "the engine 'bullet' needs it, and Python 3.11: pip install pybullet",
     ),
+    "Warp": _package(
+        "mujoco_warp",
+        "the engine 'warp' needs it: pip install 'mujoco-warp==4.0.*' warp-lang",
+    ),
     "OpenGL": _opengl,
     "display": _display,
     "GPU": _gpu,

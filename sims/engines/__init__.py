@@ -32,6 +32,12 @@ def _bullet(model: Any, num_envs: int, threads: int = 0) -> "Engine":
     return BulletEngine(model, num_envs)
 
 
+def _warp(model: Any, num_envs: int, threads: int = 0) -> "Engine":
+    from sims.engines.warp import WarpEngine
+
+    return WarpEngine(model, num_envs)
+
+
 ENGINES: dict[str, EngineEntry] = {
     "mujoco": EngineEntry(
         description="MuJoCo on CPU threads, one environment to thousands",
@@ -42,5 +48,10 @@ ENGINES: dict[str, EngineEntry] = {
         description="PyBullet, a client per environment (up to 64): the second opinion",
         make=_bullet,
         default_num_envs=32,
+    ),
+    "warp": EngineEntry(
+        description="MuJoCo Warp: thousands of environments on a GPU; single precision",
+        make=_warp,
+        default_num_envs=256,
     ),
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from sims.engines.bullet_contact import ContactSensor, read_contacts
 from sims.engines.bullet_layout import Layout
+from sims.engines.bullet_rotors import has_rotors, with_rotors
 from sims.engines.bullet_torque import TorqueLaw, coasts
 from sims.engines.bullet_world import World
 
@@ -44,6 +45,8 @@ class BulletEnv:
         self.data = mujoco.MjData(model)
         self.qpos, self.qvel = qpos, qvel
         self.world = World(layout)
+        self._layout = layout
+        self._rotors = has_rotors(layout)
         self.diverged = False
         self.stale = True
         self._law = TorqueLaw(model, self.data)
@@ -93,7 +96,11 @@ class BulletEnv:
 
     def build(self) -> None:
         """Make the world anew from the model and the state."""
-        self.world.build(self.model, self.qpos, self.qvel)
+        model = self.model
+        if self._rotors:
+            model = with_rotors(model, self._layout)
+            self._law.see(model)
+        self.world.build(model, self.qpos, self.qvel)
         self.stale = False
 
     def forward(self) -> None:

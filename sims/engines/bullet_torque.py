@@ -20,6 +20,9 @@ again:
 
     a = M'^-1 (tau - h + f_last),    u = M a + h - f_last.
 
+(where the links that Bullet sees are heavier than the model's, M and h in u are those
+of what it sees, see :mod:`sims.engines.bullet_rotors`).
+
 At rest, f = f_last and a = 0: the contact carries tau - h, exactly. After an impact the
 next step brings the velocity to M'^-1 f dt. What remains is a delay of one step;
 ``benchmarks/engines.py`` measures it. The law is stable, since f_last comes back scaled
@@ -59,6 +62,7 @@ class TorqueLaw:
         self._model, self._data = model, data
         self._dt = float(model.opt.timestep)
         self._inertial = np.empty(model.nv)
+        self._seen: tuple[mujoco.MjModel, mujoco.MjData] | None = None
         # Views, since asking for one costs as much as the arithmetic.
         self._qpos, self._qvel = data.qpos, data.qvel
         self._bias, self._constraint = data.qfrc_bias, data.qfrc_applied
@@ -88,8 +92,9 @@ class TorqueLaw:
         self._qpos[:] = qpos
         self._qvel[:] = qvel
         mujoco.mj_step(self._model, self._data)
+        bias = self._bias if self._seen is None else self._look(qpos, qvel)
         planned = self._rigid((self._qvel - qvel) / self._dt)
-        planned += self._bias
+        planned += bias
         planned -= self._constraint
         return planned
 
@@ -105,8 +110,32 @@ class TorqueLaw:
         if force @ force < ROUNDING**2:
             force[:] = 0.0
 
+    def see(self, seen: mujoco.MjModel) -> None:
+        """Take over the model of the bodies that Bullet moves, where it is another.
+
+        Args:
+            seen: without armature.
+        """
+        self._seen = seen, mujoco.MjData(seen)
+
+    def _look(self, qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:
+        """Make the seen model's M that of a state; returns its bias (nv,)."""
+        assert self._seen is not None
+        seen, data = self._seen
+        data.qpos[:], data.qvel[:] = qpos, qvel
+        mujoco.mj_kinematics(seen, data)
+        mujoco.mj_comPos(seen, data)
+        mujoco.mj_makeM(seen, data)
+        mujoco.mj_comVel(seen, data)
+        bias = np.empty(seen.nv)
+        mujoco.mj_rne(seen, data, 0, bias)
+        return bias
+
     def _rigid(self, acceleration: np.ndarray) -> np.ndarray:
         """M times an acceleration (nv,), armature left out."""
+        if self._seen is not None:
+            mujoco.mj_mulM(*self._seen, self._inertial, acceleration)
+            return self._inertial.copy()
         mujoco.mj_mulM(self._model, self._data, self._inertial, acceleration)
         return self._inertial - self._armature * acceleration
 

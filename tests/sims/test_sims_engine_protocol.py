@@ -37,6 +37,11 @@ def all_of(engine: Engine) -> np.ndarray:
     return np.ones(engine.num_envs, bool)
 
 
+def within(engine: Engine, double: float) -> float:
+    """The tolerance for numbers around one: ``warp`` computes in single precision."""
+    return 1e-6 if engine.name == "warp" else double
+
+
 def only(engine: Engine, *rows: int) -> np.ndarray:
     where = np.zeros(engine.num_envs, bool)
     where[list(rows)] = True
@@ -103,7 +108,8 @@ def test_velocity_is_jacobian_times_qvel(make: Make, frame: str) -> None:
     engine = started(make)
     engine.step(25)
     product = np.einsum("nij,nj->ni", engine.jacobian(frame), engine.qvel)
-    assert engine.velocity(frame) == pytest.approx(product, abs=1e-12)
+    close = within(engine, 1e-12)
+    assert engine.velocity(frame) == pytest.approx(product, abs=close)
 
 
 def test_velocity_is_the_rate_of_the_pose(make: Make) -> None:
@@ -119,13 +125,14 @@ def test_poses_follow_the_state(make: Make) -> None:
     engine = started(make)
     engine.step(30)
     model, data = engine.snapshot(1)
+    close = within(engine, 1e-12)
     for kind, frame in (("site", "tip"), ("body", "fore")):
         position, quaternion = engine.pose(frame)
         view = getattr(data, kind)(frame)
-        assert position[1] == pytest.approx(view.xpos, abs=1e-12)
+        assert position[1] == pytest.approx(view.xpos, abs=close)
         expected = np.empty(4)
         mujoco.mju_mat2Quat(expected, view.xmat)
-        assert abs(quaternion[1] @ expected) == pytest.approx(1, abs=1e-12)
+        assert abs(quaternion[1] @ expected) == pytest.approx(1, abs=close)
     assert np.array_equal(data.qpos, engine.qpos[1])
     assert np.array_equal(model.qpos0, engine.model.qpos0)
 
@@ -154,7 +161,8 @@ def test_wrench_acts_at_the_centre_of_mass(make: Make) -> None:
         data.qpos[:] = start
         data.xfrc_applied[body] = wrench[row]
         mujoco.mj_step(model, data)
-        assert engine.qvel[row] == pytest.approx(data.qvel, abs=1e-12)
+        close = within(engine, 1e-12)
+        assert engine.qvel[row] == pytest.approx(data.qvel, abs=close)
         assert data.qvel.any()
     engine.apply_wrench("fore", np.zeros(6), only(engine, 1))
     before = engine.qvel.copy()
@@ -196,8 +204,9 @@ def test_fields_have_the_effect_of_physics(make: Make) -> None:
     engine.set_field("dof_damping", np.zeros(2), all_of(engine))
     engine.reset(all_of(engine), POSTURE, np.zeros(2))
     engine.step(1)
-    assert engine.qvel[1] == pytest.approx(2 * engine.qvel[0], rel=1e-9)
-    assert engine.qvel[2] == pytest.approx(engine.qvel[0], rel=1e-9)
+    close = within(engine, 1e-9)
+    assert engine.qvel[1] == pytest.approx(2 * engine.qvel[0], rel=close)
+    assert engine.qvel[2] == pytest.approx(engine.qvel[0], rel=close)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +274,7 @@ def test_load_of_some_leaves_the_others(make: Make) -> None:
     engine.step(40)
     other = engine.qpos[1].copy()
     engine.load(saved, only(engine, 0))
-    assert np.array_equal(engine.qpos[0], POSTURE)
+    assert np.array_equal(engine.qpos[0], POSTURE.astype(engine.qpos.dtype))
     assert np.array_equal(engine.qpos[1], other)
 
 
