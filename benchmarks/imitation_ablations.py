@@ -81,14 +81,15 @@ def variants() -> Iterator[Variant]:
     yield Variant(part="act", name="no CVAE", kind="act", settings=("--no-vae",))
     deep = ("--decoder-layers", "4")
     yield Variant(part="act", name="decoder of 4 layers", kind="act", settings=deep)
-    for kind, settings in (
+    ways: list[tuple[str, tuple[str, ...]]] = [
         ("bc", (*BC, "--chunk", "1")),
         ("bc", (*BC, "--chunk", "50", "--execute", "25")),
         ("act", ()),
         *(("act", ("--kl-weight", w, "--latent-spread", "1")) for w in WEIGHTS),
         ("diffusion", ()),
         ("flow", ()),
-    ):
+    ]
+    for kind, settings in ways:
         name = kind if kind != "bc" else f"bc, chunk {settings[len(BC) + 1]}"
         if "--kl-weight" in settings:
             name += f", z drawn, KL weight {settings[1]}"
