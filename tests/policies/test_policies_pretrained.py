@@ -1,6 +1,7 @@
 """The trained policies that come along: whole, small, and able."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,9 @@ def test_one_that_does_not_come_along_is_said_so(
     task = make_task("aloha-transfer-cube")
     with pytest.raises(UsageError, match=r"no trained 'irl' .* there are act, "):
         make_policy("irl", task, 1)
-    monkeypatch.setattr("policies.pretrained.FOLDER", tmp_path)  # none at all
+    monkeypatch.setattr(
+        sys.modules[pretrained.__module__], "FOLDER", tmp_path
+    )  # none at all
     with pytest.raises(
         UsageError, match=r"no trained 'act' for arm-press comes along:"
     ):
