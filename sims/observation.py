@@ -23,6 +23,9 @@ PRESETS = {
 """What can be asked for, each with one line."""
 OWN = "state"
 """The group that a robot senses by itself."""
+PRIVILEGED = "privileged"
+"""The group that is for a critic in training alone: the truth, without noise or
+delay."""
 
 
 def check_preset(observe: str) -> str:

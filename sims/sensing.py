@@ -1,8 +1,9 @@
 """Between the world and the policy: noise, late observations, late actions, pushes.
 
-Noise and delay touch what is sensed; commands (names that start with ``target_``) pass
-untouched. Delays are whole control steps, drawn per episode. Nothing here runs where a
-randomisation does not ask for it, so that ``none`` costs nothing.
+Noise and delay touch what is sensed; commands (names that start with ``target_``) and
+the group of a critic (:data:`sims.observation.PRIVILEGED`) pass untouched. Delays are
+whole control steps, drawn per episode. Nothing here runs where a randomisation does not
+ask for it, so that ``none`` costs nothing.
 """
 
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from assets.errors import UsageError
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs, assign
 from sims.draws import Draws
+from sims.observation import PRIVILEGED
 from sims.randomization import Push, Randomization
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Sensing:
         self._obs_lines: dict[str, DelayLine] = {}
         self._act_line: DelayLine | None = None
         for group, spec in obs_spec.items():
+            if group == PRIVILEGED:
+                continue
             commands = set(spec.columns(COMMANDS).tolist())
             columns = np.array([i for i in range(spec.size) if i not in commands], int)
             self._sensed[group] = columns
@@ -110,6 +114,9 @@ class Sensing:
         """What the policy sees of the truth ``obs``, a new dictionary."""
         seen = {}
         for group, values in obs.items():
+            if group not in self._sensed:
+                seen[group] = values
+                continue
             columns = self._sensed[group]
             values = values.copy()
             if group in self._obs_lines:
