@@ -76,6 +76,12 @@ class Draws:
         self.keys = fold(fold(seeds, ids.astype(np.uint64)), episode.astype(np.uint64))
         """(num_envs,) uint64."""
 
+    def at(self, rows: np.ndarray) -> "Draws":
+        """The same random numbers of some environments alone, in the order given."""
+        some = copy(self)
+        some.keys = self.keys[rows]
+        return some
+
     def of(self, env: int) -> "Draws":
         """The same random numbers of one environment alone, a batch of one."""
         alone = copy(self)

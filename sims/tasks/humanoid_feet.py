@@ -1,11 +1,12 @@
 """Where the humanoid's soles are, what they press, and how they slip.
 
-Heights are those of a sole's lowest corner, so that a foot that only tips is not lifted.
-A foot slips as fast as the part of it that carries the load: the velocity of the foot at
-its centre of pressure, along the floor.
+Heights are those of a sole's lowest corner above the ground below the sole's middle, so
+that a foot that only tips is not lifted. A foot slips as fast as the part of it that
+carries the load: the velocity of the foot at its centre of pressure, along the floor.
+A heel that lifts off around the toes does not slip.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,59 +22,51 @@ TOUCHING = 5.0
 
 
 class Feet:
-    """Both feet of the nominal model."""
+    """Both feet, from the sensors of the scene; arrays have a column for each."""
 
     def __init__(self, model: "mujoco.MjModel"):
-        """Find the soles' corners.
+        """Find the soles' size.
 
         Args:
             model: the nominal model; its soles are boxes.
         """
-        corners = np.array([(x, y, -1.0) for x in (-1, 1) for y in (-1, 1)])
-        self._corners = [
-            model.geom(f"{side}_sole").pos + corners * model.geom(f"{side}_sole").size
-            for side in SIDES
-        ]
+        self._half = [float(s) for s in model.geom(f"{SIDES[0]}_sole").size[:2]]
 
-    def heights(self, engine: Engine) -> Array:
-        """(num_envs, 2) of the soles' lowest corners above the floor [m]."""
-        found = []
-        for side, corners in zip(SIDES, self._corners, strict=True):
-            position, quat = engine.pose(f"{side}_foot")
-            # the z of a corner: the vertical in the foot's axes, elementwise so that
-            # bits do not depend on the batch
-            up = -gravity_in(quat)
-            lowest = [sum(up[:, i] * corner[i] for i in range(3)) for corner in corners]
-            found.append(position[:, 2] + np.min(lowest, axis=0))
-        return np.stack(found, axis=1)
+    def soles(self, engine: Engine) -> tuple[Array, Array]:
+        """Middles (num_envs, 2, 3) of the soles, and the heights (num_envs, 2) of their
+        lowest corners, in the world [m]."""
+        middles = _both(engine, "sole_position")
+        w, x, y, z = (_both(engine, "sole_orientation")[:, :, i] for i in range(4))
+        # how far a sole's own x and y axes point up
+        pitch, roll = 2 * (x * z - w * y), 2 * (y * z + w * x)
+        length, width = self._half
+        lowest = middles[:, :, 2] - length * np.abs(pitch) - width * np.abs(roll)
+        return middles, lowest
 
     def forces(self, engine: Engine) -> Array:
         """(num_envs, 2, 3): what the floor does to each foot, world axes [N]."""
-        sensors = [engine.sensor(f"{side}_foot_contact")[:, 1:4] for side in SIDES]
-        return -np.stack(sensors, axis=1)
+        return -_both(engine, "foot_contact")[:, :, 1:4]
 
-    def standing(self, engine: Engine) -> Array:
-        """(num_envs, 2) bool: which feet stand on the floor."""
-        return self.forces(engine)[:, :, 2] > TOUCHING
+    def slips(self, engine: Engine, middles: Array, standing: Array) -> Array:
+        """How fast feet slip where they press [m/s].
 
-    def slips(self, engine: Engine) -> Array:
-        """(num_envs, 2): how fast feet slip where they press [m/s]; 0 in the air."""
-        found = []
-        for side in SIDES:
-            sensor = engine.sensor(f"{side}_foot_contact")
-            velocity = engine.velocity(f"{side}_foot")
-            arm = sensor[:, 4:7] - engine.pose(f"{side}_foot")[0]
-            along = velocity[:, :3] + np.cross(velocity[:, 3:], arm)
-            found.append(np.hypot(along[:, 0], along[:, 1]))
-        return np.stack(found, axis=1) * self.standing(engine)
+        Args:
+            engine: the world.
+            middles: of the soles, see :meth:`soles`.
+            standing: (num_envs, 2) bool: which feet stand.
+
+        Returns:
+            (num_envs, 2), 0 in the air.
+        """
+        arm = _both(engine, "foot_contact")[:, :, 4:7] - middles
+        speed, spin = _both(engine, "sole_velocity"), _both(engine, "sole_spin")
+        rx, ry, rz = arm[:, :, 0], arm[:, :, 1], arm[:, :, 2]
+        wx, wy, wz = spin[:, :, 0], spin[:, :, 1], spin[:, :, 2]
+        along = speed[:, :, 0] + wy * rz - wz * ry
+        aside = speed[:, :, 1] + wz * rx - wx * rz
+        return np.sqrt(along * along + aside * aside) * standing
 
 
-def gravity_in(quat: Array) -> Array:
-    """(num_envs, 3): the direction of gravity in a frame of that orientation.
-
-    Args:
-        quat: (num_envs, 4) wxyz, the frame's in the world.
-    """
-    w, x, y, z = quat.T
-    down = (2 * (w * y - x * z), -2 * (y * z + w * x), 2 * (x * x + y * y) - 1)
-    return np.stack(down, axis=1)
+def _both(engine: Engine, what: str) -> Any:
+    """(num_envs, 2, n): a sensor of each foot."""
+    return np.stack([engine.sensor(f"{side}_{what}") for side in SIDES], axis=1)
