@@ -10,6 +10,7 @@ number generators"), which is counter-based: element ``j`` of a stream with key 
 ``mix(k + (j + 1) * golden)``. Keys are made by folding each component through ``mix``.
 """
 
+from collections.abc import Mapping
 from copy import copy
 from functools import lru_cache
 from hashlib import blake2b
@@ -64,29 +65,43 @@ def check_seed(seed: object) -> int:
 class Draws:
     """The random numbers of each environment's present episode."""
 
-    def __init__(self, seed: int, ids: np.ndarray, episode: np.ndarray):
+    def __init__(
+        self,
+        seed: int,
+        ids: np.ndarray,
+        episode: np.ndarray,
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+    ):
         """Make the keys.
 
         Args:
             seed: of the whole run.
             ids: (num_envs,) who each environment is.
             episode: (num_envs,) which of its episodes.
+            ranges: by name, of the numbers that a task asks for by :meth:`within`.
         """
         seeds = np.full(len(ids), check_seed(seed), np.uint64)
-        self.keys = fold(fold(seeds, ids.astype(np.uint64)), episode.astype(np.uint64))
+        self._who = fold(seeds, ids.astype(np.uint64))
+        self._ranges = ranges or {}
+        self.keys = fold(self._who, episode.astype(np.uint64))
         """(num_envs,) uint64."""
 
     def at(self, rows: np.ndarray) -> "Draws":
         """The same random numbers of some environments alone, in the order given."""
         some = copy(self)
-        some.keys = self.keys[rows]
+        some._who, some.keys = self._who[rows], self.keys[rows]
         return some
 
     def of(self, env: int) -> "Draws":
         """The same random numbers of one environment alone, a batch of one."""
-        alone = copy(self)
-        alone.keys = self.keys[env : env + 1]
-        return alone
+        return self.at(np.array([env]))
+
+    @property
+    def once(self) -> "Draws":
+        """Those of each environment's episode 0, for what stays from then on."""
+        first = copy(self)
+        first.keys = fold(self._who, np.zeros(len(self._who), np.uint64))
+        return first
 
     def bits(
         self, term: str, shape: tuple[int, ...] = (), counter: np.ndarray | None = None
@@ -129,3 +144,14 @@ class Draws:
     def integers(self, term: str, low: int, high: int) -> np.ndarray:
         """(num_envs,) int64 in low .. high, both ends included."""
         return low + np.floor(self.uniform(term) * (high - low + 1)).astype(np.int64)
+
+    def within(self, term: str, low: float, high: float) -> np.ndarray:
+        """(num_envs,) float64: a number of a task, whose range a profile may change.
+
+        Args:
+            term: its name; a :class:`~sims.randomization.TaskTerm` of the same name
+                replaces the range.
+            low: where no profile says otherwise.
+            high: likewise.
+        """
+        return self.uniform(term, *self._ranges.get(term, (low, high)))

@@ -23,17 +23,29 @@ if TYPE_CHECKING:
 FIELDS = (
     "actuator_biasprm",
     "actuator_gainprm",
+    "actuator_forcerange",
     "body_inertia",
     "body_mass",
+    "body_ipos",
+    "body_iquat",
     "body_pos",
     "dof_armature",
     "dof_damping",
     "geom_friction",
+    "dof_frictionloss",
     "geom_size",
     "jnt_stiffness",
     "opt.gravity",
 )
-"""Model fields that every engine of this project can vary per environment."""
+"""Model fields that can differ from environment to environment."""
+_SIGNED = (
+    "actuator_biasprm",
+    "actuator_forcerange",
+    "body_ipos",
+    "body_iquat",
+    "body_pos",
+    "opt.gravity",
+)
 
 
 class EngineError(SandbotError):
@@ -66,6 +78,8 @@ class Engine(Protocol):
     """Physics step [s]."""
     device: str
     qpos: Array
+    fields: tuple[str, ...]
+    """Of :data:`FIELDS`, those that it can vary."""
     """Live view (num_envs, nq); write through :meth:`reset`."""
     qvel: Array
     """Live view (num_envs, nv); write through :meth:`reset`."""
@@ -123,8 +137,11 @@ class Engine(Protocol):
         """Vary a model field; constants derived from it follow at once.
 
         Args:
-            field: one of :data:`FIELDS`.
-            values: (num_envs, *shape of the field), or broadcastable to it.
+        Only the chosen environments cost anything.
+
+            field: one of :attr:`fields`.
+            values: (num_envs, *shape of the field), or broadcastable to it; or a row
+                for each of the chosen environments, in their order.
             where: (num_envs,) which environments.
 
         Raises:
@@ -134,6 +151,7 @@ class Engine(Protocol):
                 size, which bounds them where collisions are looked for; mass and
                 inertia are fields of their own.
         """
+            EngineError: a field that the engine cannot vary, in any or in this scene.
         ...
 
     def get_field(self, field: str) -> Array:
@@ -194,38 +212,137 @@ def find_frame(model: "mujoco.MjModel", frame: str) -> tuple[str, int]:
 
 
 def check_field(
-    model: "mujoco.MjModel", field: str, values: Array, num_envs: int
-) -> np.ndarray:
-    """The values broadcast to (num_envs, *shape of the field), if they are physical.
+    engine: Engine, field: str, values: Array, where: Mask
+) -> tuple[np.ndarray, np.ndarray]:
+    """The chosen environments, and their values of a field, if they are physical.
+
+    Args:
+        engine: that is to vary it.
+        field: its name.
+        values: see :meth:`Engine.set_field`.
+        where: (num_envs,) bool.
+
+    Returns:
+        Rows (n,) of the environments, and values (n, *shape of the field).
 
     Raises:
-        UsageError: unknown field, wrong shape, not finite, or negative where nature
-            forbids it.
+        UsageError: unknown field, wrong shape, not finite, or not physical.
+        EngineError: the engine cannot vary this field.
+    """
+    check_varied(engine, field)
+    model = engine.model
+    rows = np.flatnonzero(where)
+    full = _rows_of(default_field(model, field), field, values, rows, len(where))
+    if not np.isfinite(full).all():
+        raise UsageError(f"{field} must be finite, got NaN or infinity")
+    if field not in _SIGNED and (full < 0).any():
+        raise UsageError(f"{field} must not be negative, got {full.min():g}")
+    check = _CHECKS.get(field)
+    if check is not None and len(rows):
+        check(model, full)
+    return rows, full
+
+
+def check_varied(engine: Engine, field: str) -> None:
+    """See that an engine can vary a field.
+
+    Raises:
+        UsageError: there is no such field.
+        EngineError: the engine cannot; the message says what it can.
     """
     if field not in FIELDS:
         raise unknown("model field", field, FIELDS)
-    default = default_field(model, field)
+    if field not in engine.fields:
+        can = ", ".join(engine.fields) or "none at all"
+        raise EngineError(
+            f"the engine {engine.name!r} cannot vary {field} from environment to "
+            f"environment (it can: {can}): leave it out, or use the engine 'mujoco'"
+        )
+
+
+def _rows_of(
+    default: np.ndarray, field: str, values: Array, rows: np.ndarray, num_envs: int
+) -> np.ndarray:
+    """(len(rows), *shape of the field): what is meant for these environments."""
+    given = np.asarray(values, float)
+    if given.shape == (len(rows), *default.shape):
+        return given
     try:
-        full = np.broadcast_to(np.asarray(values, float), (num_envs, *default.shape))
+        return np.broadcast_to(given, (num_envs, *default.shape))[rows]
     except ValueError as error:
         raise UsageError(
-            f"{field} takes the shape {(num_envs, *default.shape)}, "
-            f"got {np.shape(values)}"
+            f"{field} takes the shape {(num_envs, *default.shape)}, got {given.shape}"
         ) from error
-    if not np.isfinite(full).all():
-        raise UsageError(f"{field} must be finite, got NaN or infinity")
-    signed = ("body_pos", "actuator_biasprm", "opt.gravity")
-    if field not in signed and (full < 0).any():
-        raise UsageError(f"{field} must not be negative, got {full.min():g}")
-    if field == "geom_size":
-        _check_sizes(model, full)
-    moving = np.flatnonzero(model.body_mass > 0)
-    if field == "body_mass" and not (full[:, moving] > 0).all():
+
+
+def _check_masses(model: "mujoco.MjModel", full: np.ndarray) -> None:
+    moving = full[:, model.body_mass > 0]
+    if not (moving > 0).all():
         raise UsageError(
-            "body_mass of a moving body must be above 0 kg, got "
-            f"{full[:, moving].min():g}"
+            f"body_mass of a moving body must be above 0 kg, got {moving.min():g}"
         )
-    return full
+
+
+def _check_inertias(model: "mujoco.MjModel", full: np.ndarray) -> None:
+    """Of three principal moments of any body, none exceeds the sum of the others."""
+    bad = 2 * full.max(axis=2) > full.sum(axis=2) * (1 + 1e-6)
+    if bad.any():
+        env, body = np.argwhere(bad)[0]
+        raise UsageError(
+            f"body_inertia of {model.body(int(body)).name!r} is {full[env, body]}, "
+            f"which no body can have: none of the three moments exceeds the sum of the "
+            f"other two. Vary mass, centre and shape together, by the term inertia()"
+        )
+
+
+def _check_centres(model: "mujoco.MjModel", full: np.ndarray) -> None:
+    check_simple(model, (full != model.body_ipos).any(axis=(0, 2)))
+
+
+def _check_turns(model: "mujoco.MjModel", full: np.ndarray) -> None:
+    norms = np.linalg.norm(full, axis=2)
+    if (np.abs(norms - 1) > 1e-6).any():
+        raise UsageError(
+            f"body_iquat must hold unit quaternions, got the norm {norms.min():g} to "
+            f"{norms.max():g}"
+        )
+    check_simple(model, (full != model.body_iquat).any(axis=(0, 2)))
+
+
+def check_simple(model: "mujoco.MjModel", changed: np.ndarray) -> None:
+    """Refuse other centres of mass and axes of inertia where MuJoCo has none.
+
+    A body that is alone on its joint, with its centre of mass on the spot, is compiled
+    as "simple": its part of the mass matrix has no room for anything off the diagonal.
+
+    Args:
+        model: of the scene.
+        changed: (nbody,) bool, bodies that are to change.
+
+    Raises:
+        UsageError: one of them is such a body.
+    """
+    simple = np.flatnonzero(changed & (model.body_simple != 0))
+    if len(simple):
+        raise UsageError(
+            f"the body {model.body(int(simple[0])).name!r} is compiled as simple, so "
+            f"that its centre of mass and axes of inertia are fixed: write "
+            f'simple="false" to it in the scene, or vary other bodies'
+        )
+
+
+def _check_limits(model: "mujoco.MjModel", full: np.ndarray) -> None:
+    """Only where there is a limit can it change; and it keeps its order."""
+    changed = (full != model.actuator_forcerange).any(axis=(0, 2))
+    free = np.flatnonzero(changed & (model.actuator_forcelimited == 0))
+    if len(free):
+        raise UsageError(
+            f"the actuator {model.actuator(int(free[0])).name!r} has no limit of its "
+            f"force in the scene, so that actuator_forcerange is not looked at: give "
+            f"it a forcerange there, or leave it out"
+        )
+    if (full[..., 0] > full[..., 1]).any():
+        raise UsageError("actuator_forcerange runs from low to high")
 
 
 def _check_sizes(model: "mujoco.MjModel", full: np.ndarray) -> None:
@@ -254,12 +371,29 @@ def default_field(model: "mujoco.MjModel", field: str) -> np.ndarray:
     if field.startswith("opt."):
         return np.asarray(getattr(model.opt, field[4:]))
     return getattr(model, field)
+_CHECKS = {
+    "actuator_forcerange": _check_limits,
+    "body_inertia": _check_inertias,
+    "body_ipos": _check_centres,
+    "body_iquat": _check_turns,
+    "body_mass": _check_masses,
+    "geom_size": _check_sizes,
+}
+"""What is physical, by field, beside the sign."""
+
+
 
 
 def check_state(
     engine: Engine, state: EngineState, saved: Array | None, mine: Array
 ) -> None:
     """Refuse a state that another engine, or one of another size, has saved.
+
+def nominal_rows(model: "mujoco.MjModel", field: str, num_envs: int) -> np.ndarray:
+    """(num_envs, *shape of the field): the nominal value everywhere, a copy."""
+    default = default_field(model, field).astype(float)
+    return np.repeat(default[None], num_envs, axis=0)
+
 
     Args:
         engine: that is to go on from it.

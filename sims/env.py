@@ -1,22 +1,23 @@
 """An environment is an engine, a task and a randomisation, batched.
 
-The order of one :meth:`Env.step`: the action arrives (perhaps late), pushes are set,
-the task acts and advances the engine by one control step, outcomes are judged, the
-policy's view is made. With ``autoreset`` an environment that ended starts its next
-episode in the same step, and its last observation is in ``info`` (Gymnasium's
-``SAME_STEP``).
+The order of one :meth:`Env.step`: the action arrives (perhaps late), what varies within
+episodes is drawn, pushes are set, the task acts and advances the engine by one control
+step, outcomes are judged, the policy's view is made. With ``autoreset`` an environment
+that ended starts its next episode in the same step, and its last observation is in
+``info`` (Gymnasium's ``SAME_STEP``).
 """
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.errors import UsageError
+from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, Obs
 from sims.draws import Draws, check_seed
 from sims.engine import Engine
 from sims.observation import has_images, vector_groups
-from sims.randomization import FieldRandomizer, Randomization
+from sims.field_randomizer import FieldRandomizer
+from sims.randomization import Randomization
 from sims.sensing import Pusher, Sensing
 from sims.task import Marker, Task, TaskState
 
@@ -57,6 +58,7 @@ class Env:
             UsageError: a seed that is not an integer, terms that do not fit, or a
                 choice of observations that this task or these cameras do not offer.
         """
+            EngineError: the engine cannot vary what a term is about.
         self._groups = vector_groups(task, observe)
         self.cameras = cameras
         """What draws the images; None: none are observed."""
@@ -82,11 +84,15 @@ class Env:
         self._seed = check_seed(seed)
         self._ids = np.arange(self.num_envs)
         self._episode = np.full(self.num_envs, -1)
-        self._fields = FieldRandomizer(engine.model, randomization.fields)
+        self._fields = FieldRandomizer(
+            engine.model, randomization.fields, self.control_dt
+        )
+        self._fields.check(engine)
         self._has_fields = bool(randomization.fields)
         self._sensing = Sensing(
             randomization, task.obs_spec, task.action_spec, self.num_envs
         )
+        self._ranges = _task_ranges(task, randomization)
         push = randomization.push
         self._pusher = Pusher(push, self.control_dt) if push is not None else None
         self._shape = (self.num_envs, *task.action_spec.shape)
@@ -143,6 +149,8 @@ class Env:
         if self._pusher is not None:
             self._pusher.apply(engine, state.steps, self.draws)
         task.advance(engine, state, action)
+        if self._fields.timed:
+            self._fields.advance(engine, state.steps, self.draws)
         terms = task.reward(engine, state)
         reward: Array = sum(terms.values())
         diverged = engine.diverged()
@@ -195,7 +203,8 @@ class Env:
         self.state.load(saved["task"], everywhere)
         seed, ids, episode = saved["draws"]
         self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
-        self.draws = Draws(self._seed, self._ids, self._episode)
+        self.draws = self._make_draws()
+        self._fields.forget()
         self._sensing = copy.deepcopy(saved["sensing"])
         if self.cameras is not None:
             self.cameras.begin(everywhere, self.draws)
@@ -219,7 +228,7 @@ class Env:
             last: what was observed just now, whose pictures still show the others.
         """
         self._episode[where] += 1
-        self.draws = Draws(self._seed, self._ids, self._episode)
+        self.draws = self._make_draws()
         if self._has_fields:
             self._fields.reset(self.engine, where, self.draws)
         if self.cameras is not None:
@@ -255,6 +264,10 @@ class Env:
 
     def _check(self, action: Array) -> None:
         if np.shape(action) != self._shape:
+    def _make_draws(self) -> Draws:
+        """Of everybody's present episode."""
+        return Draws(self._seed, self._ids, self._episode, self._ranges)
+
             raise UsageError(
                 f"{self.task.name} takes actions of shape {self._shape} (num_envs, "
                 f"{', '.join(self.action_spec.names)}), got {np.shape(action)}"
@@ -269,3 +282,17 @@ class Env:
 
 def _copy(values: Any) -> Any:
     return None if values is None else values.copy()
+
+
+def _task_ranges(
+    task: Task, randomization: Randomization
+) -> dict[str, tuple[float, float]]:
+    """Ranges of the numbers that a task asks for, by name.
+
+    Raises:
+        UsageError: the task asks for no number of such a name.
+    """
+    for term in randomization.task:
+        if term.name not in task.parameters:
+            raise unknown(f"number of the task {task.name}", term.name, task.parameters)
+    return {term.name: (term.low, term.high) for term in randomization.task}

@@ -1,21 +1,23 @@
-"""Between the world and the policy: noise, late observations, late actions, pushes.
+"""Between the world and the policy: noise, bias, late observations and actions, pushes.
 
-Noise and delay touch what is sensed; commands (names that start with ``target_``) and
-the group of a critic (:data:`sims.observation.PRIVILEGED`) pass untouched. Delays are
-whole control steps, drawn per episode. Nothing here runs where a randomisation does not
+Noise, bias and delay touch what is sensed; commands (names that start with ``target_``)
+and the group of a critic (:data:`sims.observation.PRIVILEGED`) pass untouched. Delays
+are whole control steps, drawn per episode, as biases are. Nothing here runs where a randomisation does not
 ask for it, so that ``none`` costs nothing.
 """
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from assets.errors import UsageError
+from assets.errors import UsageError, unknown
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs, assign
 from sims.draws import Draws
 from sims.observation import PRIVILEGED
-from sims.randomization import Push, Randomization
+from sims.randomization import Randomization
+from sims.terms import Push, SensorTerm
 
 if TYPE_CHECKING:
     from sims.engine import Engine
@@ -62,10 +64,21 @@ class Sensing:
         action_spec: ArraySpec,
         num_envs: int,
     ):
-        self._noise = randomization.observation_noise
+        """Resolve names to columns.
+
+        Raises:
+            UsageError: a term about elements that no group has.
+        """
         self._obs_delay = randomization.observation_delay
         self._act_delay = randomization.action_delay
         self._sensed: dict[str, np.ndarray] = {}
+        self._noise: dict[str, np.ndarray] = {}
+        """By group, (n,) of its sensed elements; without groups that have none."""
+        self._biased: list[tuple[str, SensorTerm, np.ndarray]] = []
+        """Groups, terms, and which of the group's sensed elements (m,)."""
+        self._bias: dict[str, np.ndarray] = {}
+        """By group, (num_envs, n) of its sensed elements."""
+        known: set[str] = set()
         self._obs_lines: dict[str, DelayLine] = {}
         self._act_line: DelayLine | None = None
         for group, spec in obs_spec.items():
@@ -74,17 +87,38 @@ class Sensing:
             commands = set(spec.columns(COMMANDS).tolist())
             columns = np.array([i for i in range(spec.size) if i not in commands], int)
             self._sensed[group] = columns
+            names = [spec.names[i] if spec.names else "" for i in columns.tolist()]
+            noise = np.full(len(columns), randomization.observation_noise)
+            for term in randomization.sensors:
+                fits = fitting(names, term)
+                known |= {term.name} if fits.any() else set()
+                if term.noise is not None:
+                    noise[fits] = term.noise
+                if any(term.bias) and fits.any():
+                    self._biased.append((group, term, np.flatnonzero(fits)))
+            if noise.any():
+                self._noise[group] = noise
             if self._obs_delay[1]:
                 self._obs_lines[group] = DelayLine(
                     num_envs, len(columns), self._obs_delay[1]
                 )
         if self._act_delay[1]:
             self._act_line = DelayLine(num_envs, action_spec.size, self._act_delay[1])
-        self.active = bool(self._noise or self._obs_delay[1])
+        for term in randomization.sensors:
+            if term.name not in known:
+                names = [name for spec in obs_spec.values() for name in spec.names]
+                raise unknown(
+                    f"sensed element in the term {term.name!r}",
+                    ", ".join(term.elements),
+                    names,
+                )
+        for group, _, _ in self._biased:
+            self._bias[group] = np.zeros((num_envs, len(self._sensed[group])))
+        self.active = bool(self._noise or self._biased or self._obs_delay[1])
         """Whether observations differ from the truth at all."""
 
     def reset(self, where: Mask, draws: Draws) -> None:
-        """Draw the delays of some environments; no action is on its way."""
+        """Draw delays and biases of some environments; no action is on its way."""
         if self._act_line is not None:
             drawn = draws.integers("action_delay", *self._act_delay)
             assign(self._act_line.delay, drawn, where)
@@ -92,6 +126,17 @@ class Sensing:
         for line in self._obs_lines.values():
             drawn = draws.integers("observation_delay", *self._obs_delay)
             assign(line.delay, drawn, where)
+        if self._biased:
+            self._draw_biases(np.flatnonzero(where), draws)
+
+    def _draw_biases(self, rows: np.ndarray, draws: Draws) -> None:
+        for bias in self._bias.values():
+            bias[rows] = 0.0
+        for group, term, columns in self._biased:
+            keys = draws.at(rows)
+            keys = keys.once if term.when == "start" else keys
+            drawn = keys.uniform(f"{term.name}:{group}", *term.bias, (len(columns),))
+            self._bias[group][np.ix_(rows, columns)] += drawn
 
     def act(self, action: Array) -> Array:
         """The action that arrives now."""
@@ -121,15 +166,24 @@ class Sensing:
             values = values.copy()
             if group in self._obs_lines:
                 values[:, columns] = self._obs_lines[group].read()
-            if self._noise:
+            if group in self._bias:
+                values[:, columns] += self._bias[group]
+            if group in self._noise:
                 noise = draws.normal(f"noise:{group}", (len(columns),), steps)
-                values[:, columns] += self._noise * noise
+                values[:, columns] += self._noise[group] * noise
             seen[group] = values
         return seen
 
 
+def fitting(names: list[str], term: SensorTerm) -> np.ndarray:
+    """(len(names),) bool: which elements a term is about."""
+    return np.array(
+        [any(fnmatchcase(name, p) for p in term.elements) for name in names], bool
+    )
+
+
 class Pusher:
-    """Applies a :class:`~sims.randomization.Push` as time goes by."""
+    """Applies a :class:`~sims.terms.Push` as time goes by."""
 
     def __init__(self, push: Push, control_dt: float):
         self._push = push
@@ -141,6 +195,12 @@ class Pusher:
                 f"control steps of {control_dt:g} s: one must last at least a step, "
                 f"and end before the next"
             )
+        lasts = self._length * control_dt
+        if push.force is None:
+            assert push.impulse is not None  # a push has one of the two
+            self._force = push.impulse[0] / lasts, push.impulse[1] / lasts
+        else:
+            self._force = push.force
 
     def apply(self, engine: "Engine", steps: np.ndarray, draws: Draws) -> None:
         """Set the wrench of every environment for the control step that begins.
@@ -156,7 +216,7 @@ class Pusher:
         if not (begins | ends).any():
             return
         counter = np.maximum(count, 0)
-        size = draws.uniform("push_force", *self._push.force, counter=counter)
+        size = draws.uniform("push_force", *self._force, counter=counter)
         angle = draws.uniform("push_angle", 0, 2 * np.pi, counter=counter)
         size = np.where(begins & (count >= 0), size, 0.0)
         wrench = np.zeros((engine.num_envs, 6))

@@ -72,6 +72,9 @@ class Task(Protocol):
     randomizations: dict[str, "Randomization"]
     """By profile: "none" (what the task itself varies), "train", "gap"."""
 
+    parameters: tuple[str, ...]
+    """Names of the numbers that it asks for by :meth:`sims.draws.Draws.within`, whose
+    ranges a randomisation may change."""
     def new_state(self, num_envs: int) -> TaskState:
         """Memory for so many environments, not yet reset."""
         ...
@@ -131,6 +134,7 @@ class TaskDefaults:
 
     def outcomes(self, engine: "Engine", state: TaskState) -> dict[str, Mask]:
         """No other notion of success than the one."""
+    parameters: tuple[str, ...] = ()
         return {}
 
     def instructions(self, state: TaskState) -> list[str]:

@@ -29,13 +29,16 @@ from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
 from sims.engine import (
     EngineCameras,
+    FIELDS,
     EngineError,
     EngineState,
     check_field,
     check_state,
     default_field,
+    check_varied,
     find_frame,
     restore_fields,
+    nominal_rows,
 )
 from sims.engines.bullet_contact import ContactSensor
 from sims.engines.bullet_env import MEMORY, BulletEnv
@@ -47,8 +50,11 @@ MAX_ENVS = 64
 _REBUILT = (
     "body_inertia",
     "body_mass",
+    "body_ipos",
+    "body_iquat",
     "body_pos",
     "geom_friction",
+    "dof_frictionloss",
     "geom_size",
     "opt.gravity",
 )
@@ -61,6 +67,7 @@ class BulletEngine:
     name = "bullet"
     device = "cpu"
 
+    fields: tuple[str, ...] = FIELDS
     def __init__(
         self, model: mujoco.MjModel, num_envs: int, *, max_envs: int = MAX_ENVS
     ):
@@ -88,7 +95,7 @@ class BulletEngine:
         self.qvel: Array = np.zeros((num_envs, model.nv))
         self.ctrl: Array = np.zeros((num_envs, model.nu))
         self._sensors = np.zeros((num_envs, model.nsensordata))
-        self._scratch = mujoco.MjData(model)
+        scratch = mujoco.MjData(model)
         self._fields: dict[str, np.ndarray] = {}
         self._frames: dict[str, tuple[str, int]] = {}
         layout = make_layout(model)
@@ -98,7 +105,7 @@ class BulletEngine:
         try:
             for i in range(num_envs):
                 copy = mujoco.MjModel.__copy__(model)
-                env = BulletEnv(copy, layout, self.qpos[i], self.qvel[i])
+                env = BulletEnv(copy, layout, scratch, self.qpos[i], self.qvel[i])
                 self.envs.append(env)
                 env.build()
         except BaseException:
@@ -192,26 +199,26 @@ class BulletEngine:
     def set_field(self, field: str, values: Array, where: Mask) -> None:
         """See :meth:`Engine.set_field <sims.engine.Engine.set_field>`.
 
-        Fields that Bullet's world is built from (mass, inertia, body_pos, friction,
-        gravity) make it anew at the next step, in the present state: contacts start
-        without their warm start then.
+        Fields that Bullet's world is built from (those of bodies, friction, gravity)
+        make it anew at the next step, in the present state: contacts start without
+        their warm start then.
         """
-        full = check_field(self.model, field, values, self.num_envs)
+        rows, full = check_field(self, field, values, where)
         if field not in self._fields:
             self._fields[field] = self.get_field(field)
-        assign(self._fields[field], full, where)
-        for i in np.flatnonzero(where).tolist():
+        self._fields[field][rows] = full
+        for i, value in zip(rows.tolist(), full, strict=True):
             env = self.envs[i]
-            default_field(env.model, field)[:] = full[i]
+            default_field(env.model, field)[:] = value
             env.stale |= field in _REBUILT
-            mujoco.mj_setConst(env.model, self._scratch)
+            env.underived = True
 
     def get_field(self, field: str) -> Array:
         """See :meth:`Engine.get_field <sims.engine.Engine.get_field>`."""
-        default = default_field(self.model, field)
-        return check_field(
-            self.model, field, self._fields.get(field, default), self.num_envs
-        ).copy()
+        check_varied(self, field)
+        if field in self._fields:
+            return self._fields[field].copy()
+        return nominal_rows(self.model, field, self.num_envs)
 
     def apply_wrench(self, body: str, wrench: Array, where: Mask) -> None:
         """See :meth:`Engine.apply_wrench <sims.engine.Engine.apply_wrench>`."""
@@ -277,6 +284,7 @@ class BulletEngine:
             raise UsageError(f"environment {env} is not within 0..{self.num_envs - 1}")
         mine = self.envs[env]
         model = mujoco.MjModel.__copy__(mine.model)
+        mine.derive()
         data = mujoco.MjData(model)
         data.qpos[:], data.qvel[:] = self.qpos[env], self.qvel[env]
         data.ctrl[:] = self.ctrl[env]

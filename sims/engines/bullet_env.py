@@ -31,7 +31,12 @@ class BulletEnv:
     """One environment. Rows of the engine's arrays are its state."""
 
     def __init__(
-        self, model: mujoco.MjModel, layout: Layout, qpos: np.ndarray, qvel: np.ndarray
+        self,
+        model: mujoco.MjModel,
+        layout: Layout,
+        scratch: mujoco.MjData,
+        qpos: np.ndarray,
+        qvel: np.ndarray,
     ):
         """Start a client.
 
@@ -39,6 +44,7 @@ class BulletEnv:
             model: its own copy of the nominal model.
             layout: of the nominal model.
             qpos: (nq,) live view, written by each step.
+            scratch: of the nominal model, to work on; its contents do not matter.
             qvel: (nv,) live view.
         """
         self.model = model
@@ -50,6 +56,10 @@ class BulletEnv:
         self.diverged = False
         self.stale = True
         self._law = TorqueLaw(model, self.data)
+        """Whether Bullet's world is to be made anew."""
+        self.underived = False
+        """Whether the model's constants are those of older fields."""
+        self._scratch = scratch
         kinds = model.sensor_type
         contact = np.flatnonzero(kinds == mujoco.mjtSensor.mjSENS_CONTACT)
         self._contact_sensors = [
@@ -73,6 +83,7 @@ class BulletEnv:
         if self.stale:
             self.build()
         self.data.ctrl[:] = ctrl
+        self.derive()
         idle = coasts(self.model, self.data)
         with self._law.alone():
             self._substeps(substeps, idle)
@@ -95,8 +106,15 @@ class BulletEnv:
             self.data.time += substeps * self.model.opt.timestep
 
     def build(self) -> None:
+    def derive(self) -> None:
+        """Bring the model's constants up to date with its fields."""
+        if self.underived:
+            mujoco.mj_setConst(self.model, self._scratch)
+            self.underived = False
+
         """Make the world anew from the model and the state."""
         model = self.model
+        self.derive()
         if self._rotors:
             model = with_rotors(model, self._layout)
             self._law.see(model)
@@ -106,6 +124,7 @@ class BulletEnv:
     def forward(self) -> None:
         """Make poses, velocities and their sensors those of the present state."""
         model, data = self.model, self.data
+        self.derive()
         data.qpos[:], data.qvel[:] = self.qpos, self.qvel
         mujoco.mj_fwdPosition(model, data)
         mujoco.mj_sensorPos(model, data)

@@ -21,12 +21,14 @@ from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
 from sims.engine import (
     EngineCameras,
+    FIELDS,
     EngineState,
     check_field,
     check_state,
-    default_field,
+    check_varied,
     find_frame,
     restore_fields,
+    nominal_rows,
 )
 
 _VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -43,6 +45,9 @@ class MujocoEngine:
     name = "mujoco"
     device = "cpu"
 
+    fields: tuple[str, ...] = FIELDS
+    persistent = False
+    """Whether each environment keeps an ``MjData`` of its own."""
     def __init__(self, model: mujoco.MjModel, num_envs: int, *, threads: int = 0):
         """Make the simulations, at the model's initial state.
 
@@ -65,7 +70,8 @@ class MujocoEngine:
         self.version = f"mujoco {mujoco.__version__}, multiccd " + (
             "on" if multiccd else "off"
         )
-        self.batch = Batch(model, num_envs, 1 if num_envs == 1 else threads)
+        threads = 1 if num_envs == 1 else threads
+        self.batch = Batch(model, num_envs, threads, self.persistent)
         self.qpos: Array = self.batch.bind("qpos")
         self.qvel: Array = self.batch.bind("qvel")
         self.ctrl: Array = self.batch.bind("ctrl")
@@ -146,24 +152,23 @@ class MujocoEngine:
 
     def set_field(self, field: str, values: Array, where: Mask) -> None:
         """See :meth:`Engine.set_field <sims.engine.Engine.set_field>`."""
-        full = check_field(self.model, field, values, self.num_envs)
+        rows, full = check_field(self, field, values, where)
         if field not in self._fields:
             self._fields[field] = self.batch.expand(field)
-        assign(self._fields[field], full, where)
+        self._fields[field][rows] = full
         if field == "geom_size":
-            self._bound(full, where)
+            self._bound(full, rows)
         if field in _SETCONST or field.startswith("opt."):
-            where = np.asarray(where, bool)
-            self._stale = where.copy() if self._stale is None else self._stale | where
+            if self._stale is None:
+                self._stale = np.zeros(self.num_envs, bool)
+            self._stale[rows] = True
 
     def get_field(self, field: str) -> Array:
         """See :meth:`Engine.get_field <sims.engine.Engine.get_field>`."""
         if field in self._fields:
             return self._fields[field].copy()
-        default = check_field(
-            self.model, field, default_field(self.model, field), self.num_envs
-        )
-        return default.copy()
+        check_varied(self, field)
+        return nominal_rows(self.model, field, self.num_envs)
 
     def apply_wrench(self, body: str, wrench: Array, where: Mask) -> None:
         """See :meth:`Engine.apply_wrench <sims.engine.Engine.apply_wrench>`."""
@@ -230,13 +235,13 @@ class MujocoEngine:
         self.batch.forward(where, stage=_ACC)
         assign(self._sensors, self._live_sensors, where)
 
-    def _bound(self, sizes: np.ndarray, where: Mask) -> None:
+    def _bound(self, sizes: np.ndarray, rows: np.ndarray) -> None:
         """What collisions are looked for in: the boxes' spheres and aligned boxes."""
         box = self.model.geom_type == mujoco.mjtGeom.mjGEOM_BOX
         radii = self.batch.expand("geom_rbound")
-        radii[np.ix_(where, box)] = np.linalg.norm(sizes[where][:, box], axis=-1)
+        radii[np.ix_(rows, box)] = np.linalg.norm(sizes[:, box], axis=-1)
         bounds = self.batch.expand("geom_aabb")
-        bounds[np.ix_(where, box, [3, 4, 5])] = sizes[where][:, box]
+        bounds[np.ix_(rows, box, np.arange(3, 6))] = sizes[:, box]
 
     def _derive(self) -> None:
         """Recompute the constants that follow from varied fields."""

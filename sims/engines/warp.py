@@ -19,10 +19,13 @@ from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask
 from sims.engine import (
     EngineCameras,
+    FIELDS,
     EngineState,
+    EngineError,
     check_field,
     check_state,
     restore_fields,
+    check_varied,
 )
 from sims.engines import warp_build
 from sims.engines.warp_frames import Frames
@@ -52,6 +55,7 @@ class WarpEngine:
 
     name = "warp"
 
+    fields: tuple[str, ...] = FIELDS
     def __init__(
         self,
         model: mujoco.MjModel,
@@ -166,12 +170,20 @@ class WarpEngine:
 
         Values are checked and kept on the host, whatever they came as.
         """
-        full = check_field(self.model, field, _host(values), self.num_envs)
-        self.worlds.set_field(field, full, np.asarray(_host(where), bool))
+
+        Raises:
+            UsageError: as in the other engines.
+            EngineError: friction of a joint that has none in the scene.
+        where = np.asarray(_host(where), bool)
+        rows, full = check_field(self, field, _host(values), where)
+        if field == "dof_frictionloss":
+            self._check_friction(full)
+        self.worlds.set_field(field, full, rows)
 
     def get_field(self, field: str) -> Array:
         """See :meth:`Engine.get_field <sims.engine.Engine.get_field>`; NumPy's."""
         return self.worlds.fields.get(field)
+        check_varied(self, field)
 
     def apply_wrench(self, body: str, wrench: Array, where: Mask) -> None:
         """See :meth:`Engine.apply_wrench <sims.engine.Engine.apply_wrench>`."""
@@ -254,6 +266,18 @@ class WarpEngine:
         stale = self.worlds.take_stale()
         if stale.any():
             self._run("derive", stale)
+
+    def _check_friction(self, full: np.ndarray) -> None:
+        """Its constraint rows are counted once and for all, from the scene."""
+        without = self.model.dof_frictionloss == 0
+        new = np.flatnonzero((full > 0).any(axis=0) & without)
+        if len(new):
+            joint = self.model.joint(int(self.model.dof_jntid[new[0]])).name
+            raise EngineError(
+                f"the engine 'warp' cannot give dof_frictionloss to the joint "
+                f"{joint!r}, which has none in the scene: write a frictionloss above 0 "
+                f"into the scene, or use the engine 'mujoco'"
+            )
 
     def _run(self, work: str, where: Mask) -> None:
         """Launch work that looks at which worlds it is for."""

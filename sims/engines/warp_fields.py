@@ -11,15 +11,22 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from sims.arrays import Mask, assign
-from sims.engine import check_field, default_field
+from sims.engine import default_field, nominal_rows
 from sims.engines import warp_kernels as kernels
 from sims.engines.warp_build import import_warp
 
 wp, mjw = import_warp()
 
 DEPENDED_ON = frozenset(
-    {"body_inertia", "body_mass", "body_pos", "dof_armature", "geom_size"}
+    {
+        "body_inertia",
+        "body_ipos",
+        "body_iquat",
+        "body_mass",
+        "body_pos",
+        "dof_armature",
+        "geom_size",
+    }
 )
 """Fields that constants are derived from."""
 DERIVED = (
@@ -59,13 +66,13 @@ class Fields:
         self.values: dict[str, np.ndarray] = {}
         """What was set, by field, in double precision (num_envs, ...)."""
 
-    def set(self, field: str, values: np.ndarray, where: Mask) -> bool:
+    def set(self, field: str, values: np.ndarray, rows: np.ndarray) -> bool:
         """Vary a field; whether arrays were exchanged, so that graphs are stale.
 
         Args:
             field: its name.
             values: as :func:`sims.engine.check_field` returns them.
-            where: (num_envs,) bool.
+            rows: likewise, which worlds.
         """
         exchanged = field not in self.values
         if exchanged:
@@ -73,9 +80,10 @@ class Fields:
             self._expand(field)
             if field in DEPENDED_ON and not self._derived:
                 self._expand_derived()
-        assign(self.values[field], values, where)
-        owner, name = self._owner(field)
-        getattr(owner, name).assign(self.values[field].astype(np.float32))
+        self.values[field][rows] = values
+        if len(rows):
+            owner, name = self._owner(field)
+            _write_rows(getattr(owner, name), values, rows)
         return exchanged
 
     def get(self, field: str) -> np.ndarray:
@@ -86,8 +94,7 @@ class Fields:
 
     def nominal(self, field: str) -> np.ndarray:
         """The nominal values for every world, a copy."""
-        default = default_field(self._model, field)
-        return check_field(self._model, field, default, self._num_envs).copy()
+        return nominal_rows(self._model, field, self._num_envs)
 
     def derive(self, data: Any, where: Any) -> None:
         """Launch what brings the constants of the chosen worlds up to date.
@@ -145,3 +152,14 @@ class Fields:
                 self._expand(name)
                 live = getattr(self._placed, name)
                 self._derived.append((live, wp.empty_like(live)))
+
+
+def _write_rows(target: Any, values: np.ndarray, rows: np.ndarray) -> None:
+    """Write into some rows of a Warp array; from a GPU's host these alone travel."""
+    if target.device.is_cpu:
+        target.numpy()[rows] = values.reshape(len(rows), *target.numpy().shape[1:])
+        return
+    source = wp.array(values.astype(np.float32), dtype=target.dtype)
+    inputs = [wp.array(rows.astype(np.int32), dtype=int), source, target]
+    kernel = kernels.write_rows(target.dtype, target.ndim)
+    wp.launch(kernel, dim=source.shape, inputs=inputs)

@@ -144,6 +144,39 @@ def copy_where(dtype: Any, ndim: int) -> Any:
     return copy_rows
 
 
+@cache
+def write_rows(dtype: Any, ndim: int) -> Any:
+    """The kernel that writes rows of some worlds, one per type as above.
+
+    Args:
+        dtype: of the elements.
+        ndim: 1 or 2, of the arrays.
+    """
+    if ndim == 1:
+
+        @wp.kernel(enable_backward=False, module="unique")
+        def write_rows_1d(
+            worlds: wp.array[int],
+            source: wp.array(dtype=dtype, ndim=1),
+            target: wp.array(dtype=dtype, ndim=1),
+        ):
+            row = wp.tid()
+            target[worlds[row]] = source[row]
+
+        return write_rows_1d
+
+    @wp.kernel(enable_backward=False, module="unique")
+    def write_rows_2d(
+        worlds: wp.array[int],
+        source: wp.array(dtype=dtype, ndim=2),
+        target: wp.array(dtype=dtype, ndim=2),
+    ):
+        row, i = wp.tid()
+        target[worlds[row], i] = source[row, i]
+
+    return write_rows_2d
+
+
 @wp.func
 def _rotate(q: wp.quat, v: wp.vec3) -> wp.vec3:
     """A vector by a quaternion wxyz, which Warp's own functions do not take."""

@@ -10,7 +10,6 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from sims.arrays import Mask
 from sims.engine import EngineError
 from sims.engines import warp_buffers, warp_build, warp_kernels
 from sims.engines.warp_fields import DEPENDED_ON, Fields
@@ -94,13 +93,19 @@ class Worlds:
                 self._graphs[work] = capture.graph
             wp.capture_launch(self._graphs[work])
 
-    def set_field(self, field: str, values: np.ndarray, where: Mask) -> None:
-        """Vary a field that was checked; its constants follow :meth:`take_stale`."""
+    def set_field(self, field: str, values: np.ndarray, rows: np.ndarray) -> None:
+        """Vary a field that was checked; its constants follow :meth:`take_stale`.
+
+        Args:
+            field: its name.
+            values: (len(rows), *shape of the field).
+            rows: which worlds.
+        """
         with wp.ScopedDevice(self.device):
-            if self.fields.set(field, values, where):
+            if self.fields.set(field, values, rows):
                 self._graphs.clear()
         if field in DEPENDED_ON:
-            self._stale |= where
+            self._stale[rows] = True
 
     def take_stale(self) -> np.ndarray:
         """(count,) whose constants are out of date; from now on none are."""

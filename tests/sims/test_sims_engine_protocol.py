@@ -48,6 +48,14 @@ def only(engine: Engine, *rows: int) -> np.ndarray:
     return where
 
 
+def turned(model: mujoco.MjModel) -> np.ndarray:
+    """(nbody, 4): inertias' axes, turned by half a radian about z, but the world's."""
+    axes = model.body_iquat.copy()
+    for row, quat in zip(axes[1:], model.body_iquat[1:], strict=True):
+        mujoco.mju_mulQuat(row, quat, np.array([np.cos(0.25), 0, 0, np.sin(0.25)]))
+    return axes
+
+
 def started(make: Make, num_envs: int = 2) -> Engine:
     engine = make(num_envs)
     engine.reset(all_of(engine), POSTURE, SPEED)
@@ -175,6 +183,8 @@ def test_wrench_acts_at_the_centre_of_mass(make: Make) -> None:
 def test_fields_change_some_environments_only(make: Make, field: str) -> None:
     engine = started(make)
     changed = default_field(engine.model, field) * 1.3
+    if field == "body_iquat":
+        changed = turned(engine.model)
     engine.set_field(field, changed, only(engine, 1))
     values = engine.get_field(field)
     assert np.array_equal(values[0], default_field(engine.model, field))
@@ -190,6 +200,7 @@ def test_fields_change_some_environments_only(make: Make, field: str) -> None:
     untouched.step(50)
     assert np.array_equal(engine.qpos[0], untouched.qpos[0])
     without_effect = ("geom_friction", "jnt_stiffness", "actuator_biasprm")
+    without_effect += ("actuator_forcerange", "dof_frictionloss")
     same = np.array_equal(engine.qpos[1], untouched.qpos[1])
     assert same == (field in without_effect)
 
@@ -219,6 +230,9 @@ def test_fields_have_the_effect_of_physics(make: Make) -> None:
         ("body_mass", np.ones(17), "takes"),
         ("dof_damping", [-0.1, 0.1], "negative"),
         ("geom_friction", -0.5, "negative"),
+        ("body_inertia", [1.0, 1.0, 2.1], "no body can have"),
+        ("body_iquat", [1.0, 0.1, 0.0, 0.0], "unit quaternions"),
+        ("actuator_forcerange", [-1.0, 1.0], "no limit of its force"),
     ],
 )
 def test_bad_fields_are_refused(

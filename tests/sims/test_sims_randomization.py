@@ -9,8 +9,8 @@ from ml.spec import ArraySpec
 from sims import TASKS, make_env, make_task
 from sims.draws import Draws
 from sims.engines.mujoco import MujocoEngine
+from sims.field_randomizer import FieldRandomizer
 from sims.randomization import (
-    FieldRandomizer,
     FieldTerm,
     Push,
     Randomization,

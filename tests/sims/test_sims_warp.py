@@ -132,6 +132,16 @@ def test_fields_act_as_in_mujoco(field: str) -> None:
         moved = np.zeros((3, model.nbody, 3))
         moved[1:, 1, 0] = -0.55
         values = default * factor + moved
+    elif field == "body_iquat":
+        half = 2 * (1 - factor[:, 0])  # of the turn about x
+        values = np.zeros((3, model.nbody, 4))
+        for row, angle in zip(values, half, strict=True):
+            turn = np.array([*np.cos(angle), *np.sin(angle), 0.0, 0.0])
+            for body, nominal in enumerate(default):  # the simple ones stay
+                own = turn if not model.body_simple[body] else np.eye(4)[0]
+                mujoco.mju_mulQuat(row[body], nominal, own)
+    elif field == "actuator_forcerange":  # so that it is reached
+        values = default * factor**8
     else:
         values = default * factor
     for engine in engines:
@@ -147,7 +157,7 @@ def test_fields_act_as_in_mujoco(field: str) -> None:
     plain.ctrl[:] = [0.5, -0.5, -0.5, 0.5]
     plain.step(30)
     assert np.array_equal(plain.qpos[0], engine.qpos[0])
-    inert = ("jnt_stiffness",)
+    inert = ("dof_frictionloss", "jnt_stiffness")
     assert np.array_equal(plain.qpos[1], engine.qpos[1]) == (field in inert)
 
 
