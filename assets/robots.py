@@ -8,7 +8,7 @@ larger ones keep ``auto`` and get a warning.
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,8 @@ class Robot:
     cameras: tuple[str, ...] = ()
     """Cameras through which it sees, the default of image observations; empty: all
     that stand in its scenes."""
+    finish: dict[str, Callable[["mujoco.MjSpec"], None]] = field(default_factory=dict)
+    """By scene, what code adds to its file, such as the heights of a field."""
 
 
 def _arm() -> Robot:
@@ -88,10 +90,19 @@ def _humanoid() -> Robot:
     return Robot(
         name="humanoid",
         description="a walking machine of 1.3 m and 35 kg with 29 joints and box feet",
-        scenes={"flat": FOLDER / "humanoid" / "flat.xml"},
+        scenes={
+            scene: FOLDER / "humanoid" / f"{scene}.xml" for scene in ("flat", "terrain")
+        },
         tip="right_palm",
         cameras=("head",),
+        finish={"terrain": _shape_ground},
     )
+
+
+def _shape_ground(spec: "mujoco.MjSpec") -> None:
+    from assets.terrain import shape_ground
+
+    shape_ground(spec)
 
 
 ROBOTS: dict[str, Callable[[], Robot]] = {
@@ -119,12 +130,15 @@ def load_spec(robot: str, scene: str | None = None) -> "mujoco.MjSpec":
 
     if robot not in ROBOTS:
         raise unknown("robot", robot, ROBOTS)
-    scenes = ROBOTS[robot]().scenes
+    chosen = ROBOTS[robot]()
+    scenes = chosen.scenes
     scene = next(iter(scenes)) if scene is None else scene
     if scene not in scenes:
         raise unknown(f"scene of {robot!r}", scene, scenes)
     try:
         spec = mujoco.MjSpec.from_file(str(scenes[scene]))
+        if scene in chosen.finish:
+            chosen.finish[scene](spec)
         size = spec.compile().nv
     except ValueError as error:
         raise SandbotError(
