@@ -9,11 +9,11 @@ larger ones keep ``auto`` and get a warning.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import SandbotError, UsageError, unknown
+from assets.plugins import find_plugins
 
 if TYPE_CHECKING:
     import mujoco
@@ -31,8 +31,8 @@ class Robot:
     """Name on the command line."""
     description: str
     """One line for ``sandbot list``."""
-    scenes: dict[str, Path]
-    """MJCF file of each scene; the first is the default."""
+    scenes: dict[str, Path | str]
+    """MJCF file of each scene, or its text (a str); the first is the default."""
     tip: str
     """Site whose position the controllers steer."""
     cameras: tuple[str, ...] = ()
@@ -112,7 +112,18 @@ ROBOTS: dict[str, Callable[[], Robot]] = {
     "mobile-aloha": _mobile_aloha,
     "humanoid": _humanoid,
 }
-ROBOTS.update({e.name: e.load() for e in entry_points(group="sandbot.robots")})
+
+
+def _wrong(robot: object, name: str) -> str | None:
+    """What is wrong with a robot of another package."""
+    if not isinstance(robot, Robot):
+        return f"is a {type(robot).__name__} where an assets.Robot is needed"
+    if robot.name != name:
+        return f"calls itself {robot.name!r}: give both the same name"
+    return None if robot.scenes else "has no scenes"
+
+
+ROBOTS.update(find_plugins("sandbot.robots", "robot", ROBOTS, _wrong))
 
 
 def load_spec(robot: str, scene: str | None = None) -> "mujoco.MjSpec":
@@ -135,14 +146,19 @@ def load_spec(robot: str, scene: str | None = None) -> "mujoco.MjSpec":
     scene = next(iter(scenes)) if scene is None else scene
     if scene not in scenes:
         raise unknown(f"scene of {robot!r}", scene, scenes)
+    source = scenes[scene]
     try:
-        spec = mujoco.MjSpec.from_file(str(scenes[scene]))
+        if isinstance(source, str):
+            spec = mujoco.MjSpec.from_string(source)
+        else:
+            spec = mujoco.MjSpec.from_file(str(source))
         if scene in chosen.finish:
             chosen.finish[scene](spec)
         size = spec.compile().nv
     except ValueError as error:
+        place = "its text" if isinstance(source, str) else source
         raise SandbotError(
-            f"cannot load scene {scene!r} of {robot!r} from {scenes[scene]}: {error}"
+            f"cannot load scene {scene!r} of {robot!r} from {place}: {error}"
         ) from error
     _choose_jacobian(spec, size)
     return spec

@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.errors import SandbotError, UsageError, unknown
+from assets.plugins import find_plugins, working
 from ml.device import check_device
 from policies.learners import ACTORS, LEARNERS
 from policies.pretrained import pretrained
@@ -161,7 +161,6 @@ POLICIES: dict[str, PolicyEntry] = {
         make=_controller("random_policy"),
     ),
 }
-POLICIES.update({e.name: e.load()() for e in entry_points(group="sandbot.policies")})
 
 
 def make_policy(
@@ -255,3 +254,13 @@ def _checkpoint_kind(folder: Path) -> str:
     if kind not in CHECKPOINTS:
         raise unknown(f"kind of policy in {str(file)!r}", kind, CHECKPOINTS)
     return kind
+
+
+def _wrong(entry: object, name: str) -> str | None:
+    """What is wrong with a policy of another package."""
+    if isinstance(entry, PolicyEntry):
+        return None
+    return f"is a {type(entry).__name__} where a policies.PolicyEntry is needed"
+
+
+POLICIES.update(working(find_plugins("sandbot.policies", "policy", POLICIES, _wrong)))

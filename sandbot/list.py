@@ -45,13 +45,13 @@ def _robot(robot: "Robot") -> str:
 def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
     """Titles, each with names and descriptions."""
     from assets import ROBOTS
+    from assets.plugins import working
     from policies import POLICIES
     from policies.learners import LEARNERS
     from policies.pretrained import all_pretrained
     from sims import ENGINES, TASKS
 
-    robots = [make() for make in ROBOTS.values()]
-    tasks = [make() for make in TASKS.values()]
+    robots, tasks = working(ROBOTS).values(), working(TASKS).values()
     controllers = {n: e for n, e in POLICIES.items() if e.tasks is not None}
     others = {n: e for n, e in POLICIES.items() if e.tasks is None}
     yield "robots", [(r.name, _robot(r)) for r in robots]

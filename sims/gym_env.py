@@ -19,6 +19,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from assets.errors import UsageError
+from assets.plugins import tell, working
 from ml.spec import ArraySpec
 from sims.arrays import Array, Obs
 from sims.env import Env
@@ -60,11 +61,21 @@ def _dress(obs: Obs, specs: dict[str, ArraySpec]) -> Any:
     return typed["state"] if _is_lone(specs) else typed
 
 
-def _first_camera(env: Env) -> str:
-    """What is shown where no camera is asked for."""
+def _first_camera(env: Env, render_mode: str | None) -> str:
+    """What is shown where no camera is asked for; empty: nothing can be.
+
+    Raises:
+        UsageError: pictures are wanted, and the scene has no camera.
+    """
     from sims.registry import scene_cameras
 
-    return scene_cameras(env.task)[0]
+    cameras = scene_cameras(env.task)
+    if render_mode is not None and not cameras:
+        raise UsageError(
+            f"the scene of {env.task.name!r} has no camera to render through: give it "
+            f"a <camera>, or leave render_mode out"
+        )
+    return next(iter(cameras), "")
 
 
 def _entropy() -> int:
@@ -91,7 +102,7 @@ class SandbotEnv(gym.Env):
         _check_render_mode(render_mode)
         self.env: Env = make_env(task, engine=engine, randomize=randomize, **observed)
         self.render_mode = render_mode
-        self.camera = camera or _first_camera(self.env)
+        self.camera = camera or _first_camera(self.env, render_mode)
         self.observation_space = obs_space(self.env.obs_spec)
         self.action_space = box(self.env.action_spec)
         self._seeded = False
@@ -174,7 +185,7 @@ class SandbotVectorEnv(VectorEnv):
         )
         self.num_envs = num_envs
         self.render_mode = render_mode
-        self.camera = camera or _first_camera(self.env)
+        self.camera = camera or _first_camera(self.env, render_mode)
         self.single_observation_space = obs_space(self.env.obs_spec)
         self.single_action_space = box(self.env.action_spec)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -249,16 +260,33 @@ def _check_render_mode(render_mode: str | None) -> None:
 
 
 def register_envs() -> None:
-    """Register every task with Gymnasium; importing this module calls it."""
-    for name, factory in TASKS.items():
-        gym_id = factory().gym_id
-        if gym_id in gym.registry:
-            continue
+    """Register every task with Gymnasium; importing this module calls it.
+
+    A task whose ``gym_id`` is taken or malformed is told, and left out.
+    """
+    for name, task in working(TASKS).items():
+        known = gym.registry.get(task.gym_id)
+        if known is None:
+            _register(name, task.gym_id)
+        elif known.kwargs.get("task") != name:
+            tell(
+                f"the task {name!r} is not registered with Gymnasium, since its gym_id "
+                f"{task.gym_id!r} is another environment's: give it one of its own"
+            )
+
+
+def _register(name: str, gym_id: str) -> None:
+    try:
         gym.register(
             gym_id,
             entry_point="sims.gym_env:SandbotEnv",
             vector_entry_point="sims.gym_env:SandbotVectorEnv",
             kwargs={"task": name},
+        )
+    except gym.error.Error as error:
+        tell(
+            f"the task {name!r} is not registered with Gymnasium, since its gym_id "
+            f"{gym_id!r} is not like 'package/Name-v0': {error}"
         )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from assets import ROBOTS, load_model, unknown
 from assets.errors import UsageError
+from assets.plugins import working
 from sims.engines import ENGINES, EngineEntry
 from sims.env import Env
 from sims.observation import check_preset, has_images
@@ -43,8 +44,7 @@ def make_gym_task(gym_id: str) -> "Task":
     from sims.foreign import GymnasiumTask
     from sims.gym_env import register_envs
 
-    for factory in TASKS.values():
-        task = factory()
+    for task in working(TASKS).values():
         if task.gym_id == gym_id:
             return task
     register_envs()  # our ids are among those that an unknown one is compared with

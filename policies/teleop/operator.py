@@ -39,9 +39,11 @@ _POINTER = 0.09
 
 def drivable() -> list[str]:
     """Names of the tasks that a person can operate."""
+    from assets.plugins import working
     from sims import TASKS
 
-    return [name for name, make in TASKS.items() if isinstance(make(), AlohaTask)]
+    tasks = working(TASKS).items()
+    return [name for name, task in tasks if isinstance(task, AlohaTask)]
 
 
 def has_base(task: "Task") -> bool:

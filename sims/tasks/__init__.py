@@ -1,9 +1,10 @@
 """What is to be done: the tasks, by name. Each file is one task."""
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 
+from assets.plugins import find_plugins, lacking
+from sims.task import Task
 from sims.tasks.aloha_handover import AlohaHandover
 from sims.tasks.aloha_insertion import AlohaPegInsertion
 from sims.tasks.aloha_pick import AlohaPick
@@ -26,4 +27,16 @@ TASKS: dict[str, Callable[[], Any]] = {
         MobileAlohaFetch,
     )
 }
-TASKS.update({e.name: e.load() for e in entry_points(group="sandbot.tasks")})
+
+
+def _wrong(task: Any, name: str) -> str | None:
+    """What is wrong with a task of another package."""
+    missing = lacking(task, Task)
+    if missing:
+        return f"lacks {', '.join(missing)}: sims.task.Task has them all"
+    if task.name != name:
+        return f"calls itself {task.name!r}: give both the same name"
+    return None
+
+
+TASKS.update(find_plugins("sandbot.tasks", "task", TASKS, _wrong))

@@ -1,0 +1,1 @@
+"""A robot, a task and a policy for sandbot, from outside of it."""
