@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "actuator_biasprm",
-    "actuator_gainprm",
     "actuator_forcerange",
+    "actuator_gainprm",
     "body_inertia",
-    "body_mass",
     "body_ipos",
     "body_iquat",
+    "body_mass",
     "body_pos",
     "dof_armature",
     "dof_damping",
-    "geom_friction",
     "dof_frictionloss",
+    "geom_friction",
     "geom_size",
     "jnt_stiffness",
     "opt.gravity",
@@ -77,9 +77,9 @@ class Engine(Protocol):
     dt: float
     """Physics step [s]."""
     device: str
-    qpos: Array
     fields: tuple[str, ...]
     """Of :data:`FIELDS`, those that it can vary."""
+    qpos: Array
     """Live view (num_envs, nq); write through :meth:`reset`."""
     qvel: Array
     """Live view (num_envs, nv); write through :meth:`reset`."""
@@ -136,9 +136,9 @@ class Engine(Protocol):
     def set_field(self, field: str, values: Array, where: Mask) -> None:
         """Vary a model field; constants derived from it follow at once.
 
-        Args:
         Only the chosen environments cost anything.
 
+        Args:
             field: one of :attr:`fields`.
             values: (num_envs, *shape of the field), or broadcastable to it; or a row
                 for each of the chosen environments, in their order.
@@ -150,8 +150,8 @@ class Engine(Protocol):
                 :func:`check_field`. ``geom_size`` varies for boxes, up to the nominal
                 size, which bounds them where collisions are looked for; mass and
                 inertia are fields of their own.
-        """
             EngineError: a field that the engine cannot vary, in any or in this scene.
+        """
         ...
 
     def get_field(self, field: str) -> Array:
@@ -366,11 +366,6 @@ def _check_sizes(model: "mujoco.MjModel", full: np.ndarray) -> None:
         )
 
 
-def default_field(model: "mujoco.MjModel", field: str) -> np.ndarray:
-    """The nominal value of a field of :data:`FIELDS`."""
-    if field.startswith("opt."):
-        return np.asarray(getattr(model.opt, field[4:]))
-    return getattr(model, field)
 _CHECKS = {
     "actuator_forcerange": _check_limits,
     "body_inertia": _check_inertias,
@@ -382,18 +377,23 @@ _CHECKS = {
 """What is physical, by field, beside the sign."""
 
 
+def default_field(model: "mujoco.MjModel", field: str) -> np.ndarray:
+    """The nominal value of a field of :data:`FIELDS`."""
+    if field.startswith("opt."):
+        return np.asarray(getattr(model.opt, field[4:]))
+    return getattr(model, field)
 
-
-def check_state(
-    engine: Engine, state: EngineState, saved: Array | None, mine: Array
-) -> None:
-    """Refuse a state that another engine, or one of another size, has saved.
 
 def nominal_rows(model: "mujoco.MjModel", field: str, num_envs: int) -> np.ndarray:
     """(num_envs, *shape of the field): the nominal value everywhere, a copy."""
     default = default_field(model, field).astype(float)
     return np.repeat(default[None], num_envs, axis=0)
 
+
+def check_state(
+    engine: Engine, state: EngineState, saved: Array | None, mine: Array
+) -> None:
+    """Refuse a state that another engine, or one of another size, has saved.
 
     Args:
         engine: that is to go on from it.

@@ -15,8 +15,8 @@ from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, Obs
 from sims.draws import Draws, check_seed
 from sims.engine import Engine
-from sims.observation import has_images, vector_groups
 from sims.field_randomizer import FieldRandomizer
+from sims.observation import has_images, vector_groups
 from sims.randomization import Randomization
 from sims.sensing import Pusher, Sensing
 from sims.task import Marker, Task, TaskState
@@ -57,8 +57,8 @@ class Env:
         Raises:
             UsageError: a seed that is not an integer, terms that do not fit, or a
                 choice of observations that this task or these cameras do not offer.
-        """
             EngineError: the engine cannot vary what a term is about.
+        """
         self._groups = vector_groups(task, observe)
         self.cameras = cameras
         """What draws the images; None: none are observed."""
@@ -89,10 +89,10 @@ class Env:
         )
         self._fields.check(engine)
         self._has_fields = bool(randomization.fields)
+        self._ranges = _task_ranges(task, randomization)
         self._sensing = Sensing(
             randomization, task.obs_spec, task.action_spec, self.num_envs
         )
-        self._ranges = _task_ranges(task, randomization)
         push = randomization.push
         self._pusher = Pusher(push, self.control_dt) if push is not None else None
         self._shape = (self.num_envs, *task.action_spec.shape)
@@ -146,11 +146,11 @@ class Env:
         self._check(action)
         outside = (action < self._low) | (action > self._high)
         action = self._sensing.act(action)
+        if self._fields.timed:
+            self._fields.advance(engine, state.steps, self.draws)
         if self._pusher is not None:
             self._pusher.apply(engine, state.steps, self.draws)
         task.advance(engine, state, action)
-        if self._fields.timed:
-            self._fields.advance(engine, state.steps, self.draws)
         terms = task.reward(engine, state)
         reward: Array = sum(terms.values())
         diverged = engine.diverged()
@@ -256,6 +256,10 @@ class Env:
         """What the cameras of an environment see beside the scene."""
         return self.task.sights(self.state, env)
 
+    def _make_draws(self) -> Draws:
+        """Of everybody's present episode."""
+        return Draws(self._seed, self._ids, self._episode, self._ranges)
+
     def _sense(self, truth: Obs) -> Obs:
         """The policy's view of the task's vectors."""
         if self._sensing.active:
@@ -264,10 +268,6 @@ class Env:
 
     def _check(self, action: Array) -> None:
         if np.shape(action) != self._shape:
-    def _make_draws(self) -> Draws:
-        """Of everybody's present episode."""
-        return Draws(self._seed, self._ids, self._episode, self._ranges)
-
             raise UsageError(
                 f"{self.task.name} takes actions of shape {self._shape} (num_envs, "
                 f"{', '.join(self.action_spec.names)}), got {np.shape(action)}"

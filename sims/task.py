@@ -71,10 +71,10 @@ class Task(Protocol):
     action_spec: ArraySpec
     randomizations: dict[str, "Randomization"]
     """By profile: "none" (what the task itself varies), "train", "gap"."""
-
     parameters: tuple[str, ...]
     """Names of the numbers that it asks for by :meth:`sims.draws.Draws.within`, whose
     ranges a randomisation may change."""
+
     def new_state(self, num_envs: int) -> TaskState:
         """Memory for so many environments, not yet reset."""
         ...
@@ -131,10 +131,10 @@ class TaskDefaults:
     """What most tasks do where they have nothing special to say; to inherit from."""
 
     description: str
+    parameters: tuple[str, ...] = ()
 
     def outcomes(self, engine: "Engine", state: TaskState) -> dict[str, Mask]:
         """No other notion of success than the one."""
-    parameters: tuple[str, ...] = ()
         return {}
 
     def instructions(self, state: TaskState) -> list[str]:

@@ -28,17 +28,17 @@ import numpy as np
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
 from sims.engine import (
-    EngineCameras,
     FIELDS,
+    EngineCameras,
     EngineError,
     EngineState,
     check_field,
     check_state,
-    default_field,
     check_varied,
+    default_field,
     find_frame,
-    restore_fields,
     nominal_rows,
+    restore_fields,
 )
 from sims.engines.bullet_contact import ContactSensor
 from sims.engines.bullet_env import MEMORY, BulletEnv
@@ -49,12 +49,12 @@ MAX_ENVS = 64
 """A client takes about 28 MB, and at about 1,000 the process ends without a word."""
 _REBUILT = (
     "body_inertia",
-    "body_mass",
     "body_ipos",
     "body_iquat",
+    "body_mass",
     "body_pos",
-    "geom_friction",
     "dof_frictionloss",
+    "geom_friction",
     "geom_size",
     "opt.gravity",
 )
@@ -66,8 +66,8 @@ class BulletEngine:
 
     name = "bullet"
     device = "cpu"
-
     fields: tuple[str, ...] = FIELDS
+
     def __init__(
         self, model: mujoco.MjModel, num_envs: int, *, max_envs: int = MAX_ENVS
     ):
@@ -283,8 +283,8 @@ class BulletEngine:
         if not 0 <= env < self.num_envs:
             raise UsageError(f"environment {env} is not within 0..{self.num_envs - 1}")
         mine = self.envs[env]
-        model = mujoco.MjModel.__copy__(mine.model)
         mine.derive()
+        model = mujoco.MjModel.__copy__(mine.model)
         data = mujoco.MjData(model)
         data.qpos[:], data.qvel[:] = self.qpos[env], self.qvel[env]
         data.ctrl[:] = self.ctrl[env]

@@ -43,8 +43,8 @@ class BulletEnv:
         Args:
             model: its own copy of the nominal model.
             layout: of the nominal model.
-            qpos: (nq,) live view, written by each step.
             scratch: of the nominal model, to work on; its contents do not matter.
+            qpos: (nq,) live view, written by each step.
             qvel: (nv,) live view.
         """
         self.model = model
@@ -55,11 +55,11 @@ class BulletEnv:
         self._rotors = has_rotors(layout)
         self.diverged = False
         self.stale = True
-        self._law = TorqueLaw(model, self.data)
         """Whether Bullet's world is to be made anew."""
         self.underived = False
         """Whether the model's constants are those of older fields."""
         self._scratch = scratch
+        self._law = TorqueLaw(model, self.data)
         kinds = model.sensor_type
         contact = np.flatnonzero(kinds == mujoco.mjtSensor.mjSENS_CONTACT)
         self._contact_sensors = [
@@ -82,8 +82,8 @@ class BulletEnv:
             return
         if self.stale:
             self.build()
-        self.data.ctrl[:] = ctrl
         self.derive()
+        self.data.ctrl[:] = ctrl
         idle = coasts(self.model, self.data)
         with self._law.alone():
             self._substeps(substeps, idle)
@@ -105,16 +105,16 @@ class BulletEnv:
         if idle:
             self.data.time += substeps * self.model.opt.timestep
 
-    def build(self) -> None:
     def derive(self) -> None:
         """Bring the model's constants up to date with its fields."""
         if self.underived:
             mujoco.mj_setConst(self.model, self._scratch)
             self.underived = False
 
+    def build(self) -> None:
         """Make the world anew from the model and the state."""
-        model = self.model
         self.derive()
+        model = self.model
         if self._rotors:
             model = with_rotors(model, self._layout)
             self._law.see(model)
@@ -123,8 +123,8 @@ class BulletEnv:
 
     def forward(self) -> None:
         """Make poses, velocities and their sensors those of the present state."""
-        model, data = self.model, self.data
         self.derive()
+        model, data = self.model, self.data
         data.qpos[:], data.qvel[:] = self.qpos, self.qvel
         mujoco.mj_fwdPosition(model, data)
         mujoco.mj_sensorPos(model, data)

@@ -38,8 +38,8 @@ class GymnasiumEngine:
 
     name = "gymnasium"
     device = "cpu"
-
     fields: tuple[str, ...] = ()
+
     def __init__(self, facts: Facts, num_envs: int):
         """Make the environments; :meth:`begin` starts their episodes.
 

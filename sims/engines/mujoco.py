@@ -20,15 +20,15 @@ from mujoco.batch import Batch
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
 from sims.engine import (
-    EngineCameras,
     FIELDS,
+    EngineCameras,
     EngineState,
     check_field,
     check_state,
     check_varied,
     find_frame,
-    restore_fields,
     nominal_rows,
+    restore_fields,
 )
 
 _VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -44,10 +44,10 @@ class MujocoEngine:
 
     name = "mujoco"
     device = "cpu"
-
     fields: tuple[str, ...] = FIELDS
     persistent = False
     """Whether each environment keeps an ``MjData`` of its own."""
+
     def __init__(self, model: mujoco.MjModel, num_envs: int, *, threads: int = 0):
         """Make the simulations, at the model's initial state.
 

@@ -18,14 +18,14 @@ import numpy as np
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask
 from sims.engine import (
-    EngineCameras,
     FIELDS,
-    EngineState,
+    EngineCameras,
     EngineError,
+    EngineState,
     check_field,
     check_state,
-    restore_fields,
     check_varied,
+    restore_fields,
 )
 from sims.engines import warp_build
 from sims.engines.warp_frames import Frames
@@ -54,8 +54,8 @@ class WarpEngine:
     """``num_envs`` worlds on one device."""
 
     name = "warp"
-
     fields: tuple[str, ...] = FIELDS
+
     def __init__(
         self,
         model: mujoco.MjModel,
@@ -169,11 +169,11 @@ class WarpEngine:
         """See :meth:`Engine.set_field <sims.engine.Engine.set_field>`.
 
         Values are checked and kept on the host, whatever they came as.
-        """
 
         Raises:
             UsageError: as in the other engines.
             EngineError: friction of a joint that has none in the scene.
+        """
         where = np.asarray(_host(where), bool)
         rows, full = check_field(self, field, _host(values), where)
         if field == "dof_frictionloss":
@@ -182,8 +182,8 @@ class WarpEngine:
 
     def get_field(self, field: str) -> Array:
         """See :meth:`Engine.get_field <sims.engine.Engine.get_field>`; NumPy's."""
-        return self.worlds.fields.get(field)
         check_varied(self, field)
+        return self.worlds.fields.get(field)
 
     def apply_wrench(self, body: str, wrench: Array, where: Mask) -> None:
         """See :meth:`Engine.apply_wrench <sims.engine.Engine.apply_wrench>`."""
@@ -261,12 +261,6 @@ class WarpEngine:
         self._cameras.close()
         self.worlds.forget()
 
-    def _derive(self) -> None:
-        """Bring the constants of varied worlds up to date."""
-        stale = self.worlds.take_stale()
-        if stale.any():
-            self._run("derive", stale)
-
     def _check_friction(self, full: np.ndarray) -> None:
         """Its constraint rows are counted once and for all, from the scene."""
         without = self.model.dof_frictionloss == 0
@@ -278,6 +272,12 @@ class WarpEngine:
                 f"{joint!r}, which has none in the scene: write a frictionloss above 0 "
                 f"into the scene, or use the engine 'mujoco'"
             )
+
+    def _derive(self) -> None:
+        """Bring the constants of varied worlds up to date."""
+        stale = self.worlds.take_stale()
+        if stale.any():
+            self._run("derive", stale)
 
     def _run(self, work: str, where: Mask) -> None:
         """Launch work that looks at which worlds it is for."""
