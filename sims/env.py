@@ -13,6 +13,7 @@ import numpy as np
 
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, Obs
+from sims.dials import Holds
 from sims.draws import Draws, check_seed
 from sims.engine import Engine
 from sims.field_randomizer import FieldRandomizer
@@ -78,6 +79,8 @@ class Env:
         self.max_steps = task.max_steps
         self.autoreset = autoreset
         self.state: TaskState = task.new_state(self.num_envs)
+        self.holds = Holds(task.dials, self.state)
+        """What a person tells the robots in place of what was drawn."""
         self.draws: Draws
         self.diverged_count = 0
         """Environments that broke down and were ended since this object was made."""
@@ -151,6 +154,7 @@ class Env:
         if self._pusher is not None:
             self._pusher.apply(engine, state.steps, self.draws)
         task.advance(engine, state, action)
+        self.holds.apply()
         terms = task.reward(engine, state)
         reward: Array = sum(terms.values())
         diverged = engine.diverged()
@@ -187,9 +191,11 @@ class Env:
         """All that :meth:`load` needs to continue from here with the same bits."""
         import copy
 
+        state = self.state.copy()
+        self.holds.undo(state)
         return {
             "engine": self.engine.save(),
-            "task": self.state.copy(),
+            "task": state,
             "draws": (self._seed, self._ids.copy(), self._episode.copy()),
             "sensing": copy.deepcopy(self._sensing),
         }
@@ -201,6 +207,7 @@ class Env:
         everywhere = np.ones(self.num_envs, bool)
         self.engine.load(saved["engine"], everywhere)
         self.state.load(saved["task"], everywhere)
+        self.holds.begin(everywhere)
         seed, ids, episode = saved["draws"]
         self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
         self.draws = self._make_draws()
@@ -235,6 +242,7 @@ class Env:
             self.cameras.begin(where, self.draws)
         self.state.steps[where] = 0
         self.task.reset(self.engine, self.state, where, self.draws)
+        self.holds.begin(where)
         self._sensing.reset(where, self.draws)
         self._sensing.start(self.task.observe(self.engine, self.state), where)
         return self._view(where, last)

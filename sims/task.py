@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs, assign
+from sims.dials import Dial
 
 if TYPE_CHECKING:
     from sims.draws import Draws
@@ -74,6 +75,8 @@ class Task(Protocol):
     parameters: tuple[str, ...]
     """Names of the numbers that it asks for by :meth:`sims.draws.Draws.within`, whose
     ranges a randomisation may change."""
+    dials: tuple[Dial, ...]
+    """Numbers of its state that a person may set while watching."""
 
     def new_state(self, num_envs: int) -> TaskState:
         """Memory for so many environments, not yet reset."""
@@ -132,6 +135,8 @@ class TaskDefaults:
 
     description: str
     parameters: tuple[str, ...] = ()
+    dials: tuple[Dial, ...] = ()
+    """Nothing that a person may set."""
 
     def outcomes(self, engine: "Engine", state: TaskState) -> dict[str, Mask]:
         """No other notion of success than the one."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sims.arrays import Array, Mask, Obs, assign
+from sims.dials import Dial
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.randomization import FieldTerm, Randomization, friction
@@ -72,6 +73,7 @@ class ArmPress(ArmTask):
     commands = ("force", "target_force")
     command_units = ("N", "N")
     variation = WALL
+    dials = (Dial(name="set force", unit="N", low=5.0, high=20.0, field="target"),)
 
     def new_state(self, num_envs: int) -> ArmPressState:
         return ArmPressState(

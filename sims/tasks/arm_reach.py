@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sims.arrays import Array, Mask, Obs, assign
+from sims.dials import vector
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.task import Marker
@@ -47,6 +48,7 @@ class ArmReach(ArmTask):
     max_steps = 400
     commands = ("target_x", "target_z")
     command_units = ("m", "m")
+    dials = vector("target", ("target x", "target z"), "m", -0.75, 0.75)
 
     def new_state(self, num_envs: int) -> ArmReachState:
         return ArmReachState(
