@@ -8,6 +8,7 @@ from assets.errors import UsageError
 from assets.plugins import working
 from sims.engines import ENGINES, EngineEntry
 from sims.env import Env
+from sims.gym_mujoco import GYM_TASKS
 from sims.observation import check_preset, has_images
 from sims.randomization import Randomization
 from sims.tasks import TASKS
@@ -21,17 +22,19 @@ def make_task(name: str) -> "Task":
     """A fresh task.
 
     Args:
-        name: in ``TASKS``, or the id of a Gymnasium environment (:mod:`sims.foreign`).
+        name: in ``TASKS`` or :data:`sims.gym_mujoco.GYM_TASKS`, or the id of a
+            Gymnasium environment (:mod:`sims.foreign`).
 
     Raises:
         UsageError: unknown name.
     """
-    if name in TASKS:
-        return TASKS[name]()
+    known = TASKS | GYM_TASKS
+    if name in known:
+        return known[name]()
     from sims.foreign import is_gym_id
 
     if not is_gym_id(name):
-        raise unknown("task", name, TASKS)
+        raise unknown("task", name, known)
     return make_gym_task(name)
 
 
