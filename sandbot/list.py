@@ -50,8 +50,9 @@ def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
     from policies.learners import LEARNERS
     from policies.pretrained import all_pretrained
     from sims import ENGINES, TASKS
+    from sims.gym_mujoco import GYM_TASKS
 
-    robots, tasks = working(ROBOTS).values(), working(TASKS).values()
+    robots, tasks = working(ROBOTS).values(), working(TASKS | GYM_TASKS).values()
     controllers = {n: e for n, e in POLICIES.items() if e.tasks is not None}
     others = {n: e for n, e in POLICIES.items() if e.tasks is None}
     yield "robots", [(r.name, _robot(r)) for r in robots]
