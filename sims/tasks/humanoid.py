@@ -89,11 +89,16 @@ class HumanoidTask(HumanoidBody):
 
     @cached_property
     def randomizations(self) -> dict[str, Randomization]:
-        """By profile."""
+        """By profile, of which a task takes what concerns it."""
         profiles = {"none": Randomization(), "train": TRAIN, "gap": GAP}
-        if self.pushed:
-            return profiles
-        return {name: replace(p, push=None) for name, p in profiles.items()}
+        return {
+            name: replace(
+                profile,
+                push=profile.push if self.pushed else None,
+                task=tuple(t for t in profile.task if t.name in self.parameters),
+            )
+            for name, profile in profiles.items()
+        }
 
     def memory(self, num_envs: int) -> dict[str, Array]:
         """The fields of :class:`HumanoidState`, for a subclass's constructor."""
