@@ -1,0 +1,287 @@
+"""HumanoidWalk: walk as commanded, 0.3 to 1.0 m/s ahead, with steps worth the name.
+
+A command is a velocity ahead and to the left of the robot's heading, and how fast to
+turn; another is drawn every 4 to 8 s. An episode is 20 s long. Solved, counting from
+the third second on:
+
+- no fall;
+- the pelvis's velocity differs from the command by less than 0.2 m/s, and its turning
+  by less than 0.2 rad/s, each the mean over all control steps of the size of the
+  difference at that moment (sway within a stride counts, too);
+- both feet lift by 3 cm in turn (see :mod:`~sims.tasks.humanoid_gait`), with at most
+  1.5 s from one step to the next;
+- the feet slip, where they press the ground, by less than 2 cm per step: all of the
+  way that both have slipped, over the number of steps in turn.
+
+Who stands still, slides, hops on one leg or jumps with both fails.
+
+The curriculum widens the commands: at level 0 straight ahead at 0.3 to 0.5 m/s. The
+level rises after an episode without a fall whose velocities were as good as success
+asks for.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sims.arrays import Array, Mask
+from sims.dials import Dial
+from sims.draws import Draws
+from sims.engine import Engine
+from sims.task import Marker
+from sims.tasks.humanoid import HumanoidState, HumanoidTask, rms
+from sims.tasks.humanoid_gait import Gait, count_steps, tick, wanted_soles
+from sims.tasks.rewards import tolerance
+
+AHEAD = (0.3, 1.0)
+"""[m/s]"""
+EASY = 0.5
+"""Fastest at level 0 [m/s]."""
+ASIDE = 0.2
+"""Either way [m/s]."""
+TURN = 0.5
+"""Either way [rad/s]."""
+HOLD = (4.0, 8.0)
+"""How long a command stands [s]."""
+GRACE = 2.0
+"""Time to start before anything but a fall counts [s]."""
+SPEED_ERROR = 0.2
+"""[m/s]"""
+TURN_ERROR = 0.2
+"""[rad/s]"""
+PAUSE = 1.5
+"""Longest time between steps in turn [s]."""
+SLIP = 0.02
+"""Per step in turn [m]."""
+SIGMA = 0.25
+"""Of the velocities' rewards: exp(-error^2 / SIGMA) [m^2/s^2, rad^2/s^2]."""
+
+
+@dataclass
+class HumanoidWalkState(HumanoidState, Gait):
+    """Memory of HumanoidWalk; what is summed up starts after the grace."""
+
+    command: Array
+    """(num_envs, 3) velocity ahead and to the left [m/s], turning [rad/s]."""
+    commands: Array
+    """(num_envs, n, 3) the episode's."""
+    switches: Array
+    """(num_envs, n) int64: control steps at which they come into force."""
+    error: Array
+    """(num_envs, 2) of velocity [m/s] and turning [rad/s], now."""
+    errors: Array
+    """(num_envs, 2) their sums."""
+    counted: Array
+    """(num_envs,) int64: control steps that counted."""
+    turns: Array
+    """(num_envs,) int64: steps in turn."""
+    pause: Array
+    """(num_envs,) int64: control steps since the last step in turn."""
+    longest: Array
+    """(num_envs,) int64: the longest of these."""
+    slipped: Array
+    """(num_envs,) how far both feet have slipped [m]."""
+
+
+class HumanoidWalk(HumanoidTask):
+    """See the module's top."""
+
+    name = "humanoid-walk"
+    gym_id = "sandbot/HumanoidWalk-v0"
+    description = "walk as commanded, 0.3 to 1.0 m/s ahead, for 20 s, with real steps"
+    commands = (
+        ("target_ahead", "m/s"),
+        ("target_aside", "m/s"),
+        ("target_turning", "rad/s"),
+        ("target_clock_sine", "1"),
+        ("target_clock_cosine", "1"),
+    )
+    flipped = (
+        "target_aside",
+        "target_turning",
+        "target_clock_sine",
+        "target_clock_cosine",
+    )
+    dials = (
+        Dial(name="ahead", unit="m/s", low=0.0, high=1.0, field="command", column=0),
+        Dial(name="aside", unit="m/s", low=-0.3, high=0.3, field="command", column=1),
+        Dial(
+            name="turning", unit="rad/s", low=-1.0, high=1.0, field="command", column=2
+        ),
+    )
+    weights: ClassVar[dict[str, float]] = {
+        "velocity": 0.3,
+        "turning": 0.15,
+        "clock": 0.25,
+        "upright": 0.08,
+        "height": 0.05,
+        "grip": 0.05,
+        "smooth": 0.05,
+        "arms": 0.04,
+        "effort": 0.03,
+    }
+
+    @property
+    def most(self) -> int:
+        """Commands in an episode, if each stands for the shortest time."""
+        return int(self.max_steps * self.control_dt / HOLD[0]) + 1
+
+    def new_state(self, num_envs: int) -> HumanoidWalkState:
+        def zeros(*shape: int, dtype: type = float) -> Array:
+            return np.zeros((num_envs, *shape), dtype)
+
+        return HumanoidWalkState(
+            **self.memory(num_envs),
+            phase=zeros(),
+            last=zeros(dtype=int) - 1,
+            raised=zeros(2, dtype=bool),
+            command=zeros(3),
+            commands=zeros(self.most, 3),
+            switches=zeros(self.most, dtype=int),
+            error=zeros(2),
+            errors=zeros(2),
+            counted=zeros(dtype=int),
+            turns=zeros(dtype=int),
+            pause=zeros(dtype=int),
+            longest=zeros(dtype=int),
+            slipped=zeros(),
+        )
+
+    def reset(
+        self, engine: Engine, state: HumanoidWalkState, where: Mask, draws: Draws
+    ) -> None:
+        rows = np.flatnonzero(where)
+        self._draw_commands(state, rows, draws.at(rows))
+        state.phase[rows] = draws.at(rows).uniform("clock", 0, 2 * np.pi)
+        state.last[rows] = -1
+        for values in (
+            state.raised,
+            state.error,
+            state.errors,
+            state.counted,
+            state.turns,
+            state.pause,
+            state.longest,
+            state.slipped,
+        ):
+            values[rows] = 0
+        self.place(engine, state, where, draws)
+
+    def _draw_commands(
+        self, state: HumanoidWalkState, rows: np.ndarray, drawn: Draws
+    ) -> None:
+        ease, many = self.ease(state, rows)[:, None], (self.most,)
+        slowest, fastest = AHEAD
+        fastest = EASY + (fastest - EASY) * ease
+        aside, turn = ASIDE * ease, TURN * ease
+        state.commands[rows, :, 0] = drawn.uniform("ahead", slowest, fastest, many)
+        state.commands[rows, :, 1] = drawn.uniform("aside", -aside, aside, many)
+        state.commands[rows, :, 2] = drawn.uniform("turning", -turn, turn, many)
+        holds = drawn.uniform("holds", *HOLD, many)
+        ends = np.round(np.cumsum(holds, axis=1) / self.control_dt).astype(np.int64)
+        state.switches[rows, 0] = 0
+        state.switches[rows, 1:] = ends[:, :-1]
+        state.command[rows] = state.commands[rows, 0]
+
+    def remember(self, engine: Engine, state: HumanoidWalkState) -> None:
+        """Judge the control step by the command that was in force, then go on."""
+        off = state.velocity[:, :2] - state.command[:, :2]
+        x, y = off[:, 0], off[:, 1]
+        state.error[:, 0] = np.sqrt(x * x + y * y)
+        state.error[:, 1] = np.abs(state.turning - state.command[:, 2])
+        stepped = count_steps(state, state.soles, state.standing)
+        tick(state, self.control_dt)
+        counts = state.steps > round(GRACE / self.control_dt)
+        state.counted += counts
+        state.errors += state.error * counts[:, None]
+        state.turns += stepped & counts
+        state.pause[:] = np.where(stepped, 0, state.pause + counts)
+        np.maximum(state.longest, state.pause, out=state.longest)
+        slips = state.slips[:, 0] + state.slips[:, 1]
+        state.slipped += slips * self.control_dt * counts
+        due = state.switches == state.steps[:, None]
+        if due.any():
+            env, which = np.nonzero(due)
+            state.command[env] = state.commands[env, which]
+
+    def told(self, state: HumanoidWalkState) -> Array:
+        out = np.empty((len(state.steps), 5))
+        out[:, :3] = state.command
+        out[:, 3], out[:, 4] = np.sin(state.phase), np.cos(state.phase)
+        return out
+
+    def term_velocity(self, engine: Engine, state: HumanoidWalkState) -> Array:
+        """The pelvis is as fast as commanded."""
+        return np.exp(-(state.error[:, 0] ** 2) / SIGMA)
+
+    def term_turning(self, engine: Engine, state: HumanoidWalkState) -> Array:
+        """It turns as fast as commanded."""
+        return np.exp(-(state.error[:, 1] ** 2) / SIGMA)
+
+    def term_clock(self, engine: Engine, state: HumanoidWalkState) -> Array:
+        """Soles are as high as the clock says."""
+        off = state.soles - wanted_soles(state.phase)
+        return tolerance(rms(off), upper=0.005, margin=0.03)
+
+    def term_grip(self, engine: Engine, state: HumanoidWalkState) -> Array:
+        """Feet that press the ground do not slip."""
+        fastest = np.maximum(state.slips[:, 0], state.slips[:, 1])
+        return tolerance(fastest, upper=0.05, margin=0.5)
+
+    def tracks(self, state: HumanoidWalkState) -> Mask:
+        """(num_envs,) whether velocities were right so far."""
+        most = state.counted[:, None] * np.array([SPEED_ERROR, TURN_ERROR])
+        return (state.errors < most).all(axis=1)
+
+    def outcomes(self, engine: Engine, state: HumanoidWalkState) -> dict[str, Mask]:
+        """So far: no fall, velocities, steps in turn, no slipping."""
+        return {
+            "upright": ~state.fallen,
+            "tracks": self.tracks(state),
+            "steps": (state.longest * self.control_dt <= PAUSE) & (state.turns > 0),
+            "grips": state.slipped < SLIP * state.turns,
+        }
+
+    def success(self, engine: Engine, state: HumanoidWalkState) -> Mask:
+        """Whether it has walked to the end, and all was right."""
+        met = self.outcomes(engine, state).values()
+        return (state.steps >= self.max_steps) & np.logical_and.reduce(list(met))
+
+    def mastered(self, state: HumanoidWalkState) -> Mask:
+        return ~state.fallen & self.tracks(state)
+
+    def metrics(self, engine: Engine, state: HumanoidWalkState) -> dict[str, Array]:
+        return {
+            "velocity_error [m/s]": state.error[:, 0].copy(),
+            "turning_error [rad/s]": state.error[:, 1].copy(),
+            "left_sole [m]": state.soles[:, 0].copy(),
+            "right_sole [m]": state.soles[:, 1].copy(),
+            "slip_per_step [m]": state.slipped / np.maximum(state.turns, 1),
+        }
+
+    def markers(self, state: HumanoidWalkState, env: int) -> list[Marker]:
+        """Above the head: the command in green, with the turn that it asks for in a
+        second, and the velocity in blue."""
+        above = state.place[env] + [0.0, 0.0, 0.75]
+        ahead = np.array([*state.heading[env], 0.0])
+        left = np.array([-ahead[1], ahead[0], 0.0])
+        vx, vy, turn = state.command[env]
+        wx, wy = state.velocity[env, :2]
+        angles = turn * np.linspace(0.0, 1.0, 9)[:, None]
+        arc = above + 0.25 * (np.cos(angles) * ahead + np.sin(angles) * left)
+        green, blue = (0.2, 0.75, 0.3, 0.9), (0.2, 0.45, 0.95, 0.7)
+        below = above - [0.0, 0.0, 0.06]
+        return [
+            _arrow(above, vx * ahead + vy * left, 0.014, green),
+            Marker(kind="line", points=arc, size=0.008, rgba=green),
+            _arrow(below, wx * ahead + wy * left, 0.010, blue),
+        ]
+
+
+def _arrow(
+    tail: Array, velocity: Array, size: float, rgba: tuple[float, float, float, float]
+) -> Marker:
+    """0.6 m for 1 m/s."""
+    points = np.stack([tail, tail + 0.6 * velocity])
+    return Marker(kind="arrow", points=points, size=size, rgba=rgba)
