@@ -14,6 +14,7 @@ import numpy as np
 
 from assets.errors import SandbotError, UsageError, unknown
 from sims.arrays import Array, Mask
+from sims.contacts import Contact
 
 if TYPE_CHECKING:
     import mujoco
@@ -186,6 +187,10 @@ class Engine(Protocol):
 
     def snapshot(self, env: int = 0) -> tuple["mujoco.MjModel", "mujoco.MjData"]:
         """One environment as MuJoCo sees it, forwarded, to draw it."""
+        ...
+
+    def contacts(self, env: int = 0) -> list[Contact]:
+        """The contacts of one environment that press, to draw them."""
         ...
 
     def close(self) -> None:

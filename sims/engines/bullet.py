@@ -27,6 +27,7 @@ import numpy as np
 
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
+from sims.contacts import Contact
 from sims.engine import (
     FIELDS,
     EngineCameras,
@@ -292,6 +293,11 @@ class BulletEngine:
         data.qfrc_applied[:] = 0.0  # the torque's memory of contact
         mujoco.mj_forward(model, data)
         return model, data
+
+    def contacts(self, env: int = 0) -> list[Contact]:
+        """See :meth:`Engine.contacts <sims.engine.Engine.contacts>`: Bullet's own, of
+        its last step."""
+        return [c for c in self.envs[env].contacts() if c.force.any()]
 
     def close(self) -> None:
         """See :meth:`Engine.close <sims.engine.Engine.close>`."""

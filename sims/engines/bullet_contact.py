@@ -10,41 +10,17 @@ no force are left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import mujoco
 import numpy as np
+
+from sims.contacts import Contact
 
 _FIELDS = ("found", "force", "torque", "dist", "pos", "normal", "tangent")
 _UNSUPPORTED_BITS = (1 << 7) | (1 << 8)
 _WORLD = np.eye(3)
 _NETFORCE, _MAXFORCE, _MINDIST = 3, 2, 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contact:
-    """One contact point."""
-
-    geoms: tuple[int, int]
-    """The two geoms."""
-    pos: np.ndarray
-    """(3,) midway between the surfaces [m]."""
-    normal: np.ndarray
-    """(3,) from the first to the second."""
-    dist: float
-    """Negative in penetration [m]."""
-    force: np.ndarray
-    """(3,) of the first on the second, world axes [N]."""
-
-    def flipped(self) -> "Contact":
-        """The same, seen from the second."""
-        return Contact(
-            geoms=(self.geoms[1], self.geoms[0]),
-            pos=self.pos,
-            normal=-self.normal,
-            dist=self.dist,
-            force=-self.force,
-        )
 
 
 def read_contacts(

@@ -9,6 +9,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from sims.contacts import Contact
 from sims.engines.bullet_contact import ContactSensor, read_contacts
 from sims.engines.bullet_layout import Layout
 from sims.engines.bullet_rotors import has_rotors, with_rotors
@@ -131,11 +132,15 @@ class BulletEnv:
         mujoco.mj_fwdVelocity(model, data)
         mujoco.mj_sensorVel(model, data)
 
+    def contacts(self) -> list[Contact]:
+        """Bullet's contacts of the last step; none in a world that is not made yet."""
+        records = [] if self.stale else self.world.contacts()
+        return read_contacts(self.model, records)
+
     def read_contact_sensors(self, out: np.ndarray) -> None:
         """Fill the contact sensors' columns of ``out`` (nsensordata,)."""
         if self._contact_sensors:
-            records = [] if self.stale else self.world.contacts()
-            contacts = read_contacts(self.model, records)
+            contacts = self.contacts()
             for sensor in self._contact_sensors:
                 out[sensor.columns] = sensor.read(contacts)
 

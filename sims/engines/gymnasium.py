@@ -17,6 +17,7 @@ import numpy as np
 
 from assets.errors import SandbotError, UsageError
 from sims.arrays import Array, Mask
+from sims.contacts import Contact, mujoco_contacts
 from sims.engine import (
     EngineError,
     EngineState,
@@ -113,6 +114,10 @@ class GymnasiumEngine:
         self._need_scene("has no scene to show")
         inner = self.envs[env].unwrapped
         return inner.model, inner.data
+
+    def contacts(self, env: int = 0) -> list[Contact]:
+        """The contacts of one environment that press, as of its last step."""
+        return mujoco_contacts(*self.snapshot(env))
 
     def pose(self, frame: str) -> tuple[Array, Array]:
         """Position (num_envs, 3) [m] and orientation (num_envs, 4) of a frame."""

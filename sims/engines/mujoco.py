@@ -19,6 +19,7 @@ from mujoco.batch import Batch
 
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask, assign
+from sims.contacts import Contact, mujoco_contacts
 from sims.engine import (
     FIELDS,
     EngineCameras,
@@ -223,6 +224,11 @@ class MujocoEngine:
         self.batch.get_data(env, data)
         mujoco.mj_forward(model, data)
         return model, data
+
+    def contacts(self, env: int = 0) -> list[Contact]:
+        """See :meth:`Engine.contacts <sims.engine.Engine.contacts>`: as the solver has
+        them at the present state."""
+        return mujoco_contacts(*self.snapshot(env))
 
     def close(self) -> None:
         """See :meth:`Engine.close <sims.engine.Engine.close>`; threads end with us."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from assets.errors import UsageError, unknown
 from sims.arrays import Array, Mask
+from sims.contacts import Contact, mujoco_contacts
 from sims.engine import (
     FIELDS,
     EngineCameras,
@@ -247,6 +248,11 @@ class WarpEngine:
                 getattr(data, name)[:] = row
         mujoco.mj_forward(model, data)
         return model, data
+
+    def contacts(self, env: int = 0) -> list[Contact]:
+        """See :meth:`Engine.contacts <sims.engine.Engine.contacts>`: as the solver has
+        them at the present state."""
+        return mujoco_contacts(*self.snapshot(env))
 
     def check(self) -> None:
         """Wait for the device, and see that no buffer has overflowed.
