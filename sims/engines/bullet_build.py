@@ -23,6 +23,8 @@ from sims.engines.bullet_shapes import (
     CONTACT_PARAMETERS,
     IDENTITY,
     Pose,
+    field_frame,
+    make_field,
     make_shape,
     set_contacts,
 )
@@ -239,11 +241,18 @@ def _static_geom(
     T_body_geom = Pose(model.geom_pos[geom], model.geom_quat[geom])
     owner = model.geom_bodyid[geom]
     T_world_geom = Pose(data.xpos[owner], data.xquat[owner]) @ T_body_geom
+    picture = -1
+    if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_HFIELD:
+        shape = make_field(p, client, model, geom)
+        T_world_geom = T_world_geom @ field_frame(model, geom)
+        # else Bullet draws the field's triangles, which takes longer than all the rest
+        picture = p.createVisualShape(p.GEOM_SPHERE, physicsClientId=client)
+    else:
+        shape = make_shape(p, client, model, geom, T_body_geom.inverse())
     return p.createMultiBody(
         baseMass=0.0,
-        baseCollisionShapeIndex=make_shape(
-            p, client, model, geom, T_body_geom.inverse()
-        ),
+        baseCollisionShapeIndex=shape,
+        baseVisualShapeIndex=picture,
         basePosition=T_world_geom.pos.tolist(),
         baseOrientation=T_world_geom.xyzw,
         physicsClientId=client,

@@ -19,7 +19,7 @@ import numpy as np
 
 from sims.engine import EngineError
 
-_GEOMS = ("plane", "sphere", "capsule", "cylinder", "box", "mesh")
+_GEOMS = ("plane", "hfield", "sphere", "capsule", "cylinder", "box", "mesh")
 _INTEGRATORS = ("euler", "implicit", "implicitfast")
 _CONTACTS_OFF = int(
     mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
@@ -196,6 +196,9 @@ def check_supported(model: mujoco.MjModel) -> None:
         f"colliding geoms of type {kind} (only {', '.join(_GEOMS)})"
         for kind in sorted(kinds - set(_GEOMS))
     ]
+    fields = solid[model.geom_type[solid] == mujoco.mjtGeom.mjGEOM_HFIELD]
+    if model.body_weldid[model.geom_bodyid[fields]].any():
+        problems.append("height fields that move")
     if problems:
         raise EngineError(
             f"the engine 'bullet' cannot simulate this scene: {'; '.join(problems)}. "

@@ -93,6 +93,50 @@ def make_shape(
     )
 
 
+def make_field(p: Any, client: int, model: mujoco.MjModel, geom: int) -> int:
+    """Make a height field's shape, in a frame of its own: see :func:`field_frame`.
+
+    Bullet looks at which edges stand out, so that what slides over a plane does not
+    catch on the edges within; it takes 4 us a point, at each reset.
+    """
+    field = int(model.geom_dataid[geom])
+    rows, columns = int(model.hfield_nrow[field]), int(model.hfield_ncol[field])
+    heights = _heights(model, field)[:, ::-1].T
+    spacing = 2 * model.hfield_size[field, :2] / (columns - 1, rows - 1)
+    return p.createCollisionShape(
+        p.GEOM_HEIGHTFIELD,
+        flags=p.GEOM_CONCAVE_INTERNAL_EDGE,
+        meshScale=[float(spacing[1]), float(spacing[0]), 1.0],
+        heightfieldData=heights.ravel().tolist(),
+        # as Bullet counts: its rows lie one after the other along its x
+        numHeightfieldRows=rows,
+        numHeightfieldColumns=columns,
+        physicsClientId=client,
+    )
+
+
+def field_frame(model: mujoco.MjModel, geom: int) -> Pose:
+    """``T_geom_field``: where the body of a height field's shape stands in its geom.
+
+    Bullet's origin is halfway between the lowest and the highest point, and its
+    diagonals, by which a cell is cut into triangles, run from (x, y + 1) to (x + 1, y),
+    MuJoCo's from (x, y) to (x + 1, y + 1). Turned by a right angle about z, with the
+    heights turned back, it cuts as MuJoCo does. PyBullet ignores a frame of the shape
+    itself here, so the body takes it.
+    """
+    heights = _heights(model, int(model.geom_dataid[geom]))
+    middle = np.array([0.0, 0.0, (heights.min() + heights.max()) / 2])
+    return Pose(middle, np.array([math.sqrt(0.5), 0.0, 0.0, math.sqrt(0.5)]))
+
+
+def _heights(model: mujoco.MjModel, field: int) -> np.ndarray:
+    """(points along y, points along x) above the geom's origin [m]."""
+    shape = int(model.hfield_nrow[field]), int(model.hfield_ncol[field])
+    start = model.hfield_adr[field]
+    data = model.hfield_data[start : start + shape[0] * shape[1]].reshape(shape)
+    return data.astype(float) * model.hfield_size[field, 2]
+
+
 def set_contacts(
     p: Any,
     client: int,
