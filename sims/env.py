@@ -215,7 +215,7 @@ class Env:
         self._sensing = copy.deepcopy(saved["sensing"])
         if self.cameras is not None:
             self.cameras.begin(everywhere, self.draws)
-        return self._view(everywhere, {})
+        return self._view(self.task.observe(self.engine, self.state), everywhere, {})
 
     def instructions(self) -> list[str]:
         """What each environment's robot is asked to do, in words."""
@@ -232,7 +232,7 @@ class Env:
 
         Args:
             where: (num_envs,) which environments.
-            last: what was observed just now, whose pictures still show the others.
+            last: what was observed just now, which still holds for the others.
         """
         self._episode[where] += 1
         self.draws = self._make_draws()
@@ -244,16 +244,18 @@ class Env:
         self.task.reset(self.engine, self.state, where, self.draws)
         self.holds.begin(where)
         self._sensing.reset(where, self.draws)
-        self._sensing.start(self.task.observe(self.engine, self.state), where)
-        return self._view(where, last)
+        truth = self.task.observe(self.engine, self.state)
+        self._sensing.start(truth, where)
+        return self._view(truth, where, last)
 
-    def _view(self, where: Mask, last: Obs) -> Obs:
-        """Observations of all; pictures are drawn where they are not as in ``last``."""
-        obs = self._sense(self.task.observe(self.engine, self.state))
+    def _view(self, truth: Obs, where: Mask, last: Obs) -> Obs:
+        """Observations of all, made anew where they are not as in ``last``."""
+        everywhere = bool(where.all())
+        obs = self._sense(truth) if everywhere else self._update(truth, where, last)
         if self.cameras is None:
             return obs
         engine, steps = self.engine, self.state.steps
-        if where.all():
+        if everywhere:
             ids = range(self.num_envs)
             seen = self.cameras.render(engine, ids, steps, sights=self.sights)
         else:
@@ -273,6 +275,19 @@ class Env:
         if self._sensing.active:
             truth = self._sensing.read(truth, self.state.steps, self.draws)
         return {group: truth[group] for group in self._groups}
+
+    def _update(self, truth: Obs, where: Mask, last: Obs) -> Obs:
+        """The same, where all but some environments are as in ``last``."""
+        if not self._sensing.active:
+            return self._sense(truth)
+        rows = np.flatnonzero(where)
+        part = {group: truth[group][rows] for group in self._groups}
+        draws, steps = self.draws.at(rows), self.state.steps[rows]
+        obs: Obs = {}
+        for group, seen in self._sensing.read(part, steps, draws, rows).items():
+            obs[group] = last[group].copy()
+            obs[group][rows] = seen
+        return obs
 
     def _check(self, action: Array) -> None:
         if np.shape(action) != self._shape:

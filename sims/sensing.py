@@ -2,8 +2,8 @@
 
 Noise, bias and delay touch what is sensed; commands (names that start with ``target_``)
 and the group of a critic (:data:`sims.observation.PRIVILEGED`) pass untouched. Delays
-are whole control steps, drawn per episode, as biases are. Nothing here runs where a randomisation does not
-ask for it, so that ``none`` costs nothing.
+are whole control steps, drawn per episode, as biases are. Nothing here runs where a
+randomisation does not ask for it, so that ``none`` costs nothing.
 """
 
 from fnmatch import fnmatchcase
@@ -49,9 +49,14 @@ class DelayLine:
         """Forget the past of some environments: as if it had always been zero."""
         self._ring[:, where] = 0.0
 
-    def read(self) -> Array:
-        """(num_envs, width): each environment's value of ``delay`` steps ago."""
-        return self._ring[(self._slot - self.delay) % len(self._ring), self._rows]
+    def read(self, rows: np.ndarray | None = None) -> Array:
+        """(n, width): each environment's value of ``delay`` steps ago.
+
+        Args:
+            rows: (n,) which environments; None: all.
+        """
+        rows = self._rows if rows is None else rows
+        return self._ring[(self._slot - self.delay[rows]) % len(self._ring), rows]
 
 
 class Sensing:
@@ -71,13 +76,15 @@ class Sensing:
         """
         self._obs_delay = randomization.observation_delay
         self._act_delay = randomization.action_delay
-        self._sensed: dict[str, np.ndarray] = {}
+        self._sensed: dict[str, slice | np.ndarray] = {}
+        """By group, columns of what is sensed."""
         self._noise: dict[str, np.ndarray] = {}
         """By group, (n,) of its sensed elements; without groups that have none."""
         self._biased: list[tuple[str, SensorTerm, np.ndarray]] = []
         """Groups, terms, and which of the group's sensed elements (m,)."""
         self._bias: dict[str, np.ndarray] = {}
         """By group, (num_envs, n) of its sensed elements."""
+        widths: dict[str, int] = {}
         known: set[str] = set()
         self._obs_lines: dict[str, DelayLine] = {}
         self._act_line: DelayLine | None = None
@@ -86,7 +93,8 @@ class Sensing:
                 continue
             commands = set(spec.columns(COMMANDS).tolist())
             columns = np.array([i for i in range(spec.size) if i not in commands], int)
-            self._sensed[group] = columns
+            self._sensed[group] = _as_slice(columns)
+            widths[group] = len(columns)
             names = [spec.names[i] if spec.names else "" for i in columns.tolist()]
             noise = np.full(len(columns), randomization.observation_noise)
             for term in randomization.sensors:
@@ -113,7 +121,7 @@ class Sensing:
                     names,
                 )
         for group, _, _ in self._biased:
-            self._bias[group] = np.zeros((num_envs, len(self._sensed[group])))
+            self._bias[group] = np.zeros((num_envs, widths[group]))
         self.active = bool(self._noise or self._biased or self._obs_delay[1])
         """Whether observations differ from the truth at all."""
 
@@ -155,24 +163,46 @@ class Sensing:
         for group, line in self._obs_lines.items():
             line.fill(obs[group][:, self._sensed[group]], where)
 
-    def read(self, obs: Obs, steps: np.ndarray, draws: Draws) -> Obs:
-        """What the policy sees of the truth ``obs``, a new dictionary."""
+    def read(
+        self,
+        obs: Obs,
+        steps: np.ndarray,
+        draws: Draws,
+        rows: np.ndarray | None = None,
+    ) -> Obs:
+        """What the policy sees of the truth ``obs``, a new dictionary.
+
+        Args:
+            obs: by group, (n, size).
+            steps: (n,) control steps since the reset.
+            draws: of the same environments.
+            rows: (n,) which they are; None: all.
+        """
         seen = {}
         for group, values in obs.items():
             if group not in self._sensed:
                 seen[group] = values
                 continue
-            columns = self._sensed[group]
             values = values.copy()
+            part = values[:, self._sensed[group]]
             if group in self._obs_lines:
-                values[:, columns] = self._obs_lines[group].read()
+                part[:] = self._obs_lines[group].read(rows)
             if group in self._bias:
-                values[:, columns] += self._bias[group]
+                bias = self._bias[group]
+                part += bias if rows is None else bias[rows]
             if group in self._noise:
-                noise = draws.normal(f"noise:{group}", (len(columns),), steps)
-                values[:, columns] += self._noise[group] * noise
+                noise = draws.normal(f"noise:{group}", part.shape[1:], steps)
+                part += self._noise[group] * noise
+            values[:, self._sensed[group]] = part
             seen[group] = values
         return seen
+
+
+def _as_slice(columns: np.ndarray) -> slice | np.ndarray:
+    """The same columns, as a slice where they are neighbours: that copies nothing."""
+    if len(columns) and np.array_equal(columns, columns[0] + np.arange(len(columns))):
+        return slice(int(columns[0]), int(columns[-1]) + 1)
+    return columns
 
 
 def fitting(names: list[str], term: SensorTerm) -> np.ndarray:
