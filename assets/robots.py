@@ -1,26 +1,18 @@
-"""The robots, their scenes, and how a scene is loaded.
+"""The robots, their scenes, and how a scene is loaded."""
 
-MuJoCo 4.0.0 forms a wrong Newton factor when the constraint Jacobian is sparse
-(google-deepmind/mujoco#3767), which ``jacobian="auto"`` selects from 60 degrees of
-freedom on. Scenes of up to 60 say ``dense``; MuJoCo Warp refuses dense above that, so
-larger ones keep ``auto`` and get a warning.
-"""
-
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.errors import SandbotError, UsageError, unknown
+from assets.errors import SandbotError, unknown
+from assets.jacobian import choose_jacobian
 from assets.plugins import find_plugins
 
 if TYPE_CHECKING:
     import mujoco
 
 FOLDER = Path(__file__).parent
-DENSE_LIMIT = 60
-"""The largest number of degrees of freedom for which the Jacobian is made dense."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,46 +152,10 @@ def load_spec(robot: str, scene: str | None = None) -> "mujoco.MjSpec":
         raise SandbotError(
             f"cannot load scene {scene!r} of {robot!r} from {place}: {error}"
         ) from error
-    _choose_jacobian(spec, size)
+    choose_jacobian(spec, size)
     return spec
 
 
 def load_model(robot: str, scene: str | None = None) -> "mujoco.MjModel":
     """Compile :func:`load_spec`'s scene; the *nominal* model of the controllers."""
     return load_spec(robot, scene).compile()
-
-
-def load_file(path: str | Path) -> "mujoco.MjModel":
-    """Compile an MJCF file of anyone's, with the Jacobian that the solver needs.
-
-    Raises:
-        UsageError: there is no such file.
-        SandbotError: MuJoCo cannot read or compile it.
-    """
-    import mujoco
-
-    if not Path(path).is_file():
-        raise UsageError(f"there is no file {str(path)!r}; give that of an MJCF scene")
-    try:
-        spec = mujoco.MjSpec.from_file(str(path))
-        size = spec.compile().nv
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise SandbotError(f"{path} is no MJCF that MuJoCo reads: {reason}") from error
-    _choose_jacobian(spec, size)
-    return spec.compile()
-
-
-def _choose_jacobian(spec: "mujoco.MjSpec", size: int) -> None:
-    """Make the constraint Jacobian dense where the solver needs it (see the top)."""
-    import mujoco
-
-    if size <= DENSE_LIMIT:
-        spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
-    elif mujoco.__version__ == "4.0.0":
-        warnings.warn(
-            f"{spec.modelname!r} has {size} degrees of freedom, and MuJoCo 4.0.0 "
-            f"solves contacts wrongly with a sparse Jacobian (mujoco#3767), which it "
-            f"takes above {DENSE_LIMIT}: split the scene, or use a later MuJoCo.",
-            stacklevel=3,
-        )

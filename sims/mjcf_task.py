@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.robots import load_file
+from assets.scene_file import load_file
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs, assign
 from sims.engines import ENGINES, EngineEntry

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from assets import ROBOTS, SandbotError, UsageError, load_model, load_spec
-from assets.robots import DENSE_LIMIT, _choose_jacobian
+from assets.jacobian import DENSE_LIMIT, choose_jacobian
 from sims.tasks import arm
 
 SCENES = [(r, s) for r, make in ROBOTS.items() for s in make().scenes]
@@ -40,7 +40,7 @@ def test_larger_scenes_keep_their_jacobian_and_warn() -> None:
     spec = mujoco.MjSpec()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        _choose_jacobian(spec, DENSE_LIMIT + 1)
+        choose_jacobian(spec, DENSE_LIMIT + 1)
     assert spec.option.jacobian == mujoco.mjtJacobian.mjJAC_AUTO
     assert len(seen) == (mujoco.__version__ == "4.0.0")
 

@@ -65,8 +65,8 @@ def test_gym_alohas_scene_runs(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--mjcf", "nowhere.xml"], 2, "there is no file"),
-        (["--mjcf", __file__], 1, "is no MJCF"),
+        (["--mjcf", "nowhere.xml"], 2, "there is no such file"),
+        (["--mjcf", __file__], 1, "is no scene that MuJoCo reads"),
         (["arm-reach", "--mjcf", __file__], 2, "two of them"),
         (["--mjcf", __file__, "--viewer", "none"], 2, "give --steps"),
     ],
