@@ -109,13 +109,19 @@ def linear_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
-def curve_svg(bands: Mapping[str, Band], axis: Axis, colours: Mapping[str, int]) -> str:
+def curve_svg(
+    bands: Mapping[str, Band],
+    axis: Axis,
+    colours: Mapping[str, int],
+    level: float | None = None,
+) -> str:
     """One plot, a line and a band for each name.
 
     Args:
         bands: what to draw, by name.
         axis: of the whole figure.
         colours: index of each name's colour, class ``series-0`` and so on.
+        level: where to draw a line across, such as a tolerance.
 
     Returns:
         An ``<svg>`` element.
@@ -126,6 +132,12 @@ def curve_svg(bands: Mapping[str, Band], axis: Axis, colours: Mapping[str, int])
         f'aria-label="{escape(", ".join(bands))} over time">'
     ]
     parts += _frame(axis, end)
+    if level is not None and axis.low <= level <= axis.high:
+        y = float(axis.place(np.array(level)))
+        parts.append(
+            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" '
+            f'y1="{y:.1f}" y2="{y:.1f}"/>'
+        )
     for name, one in bands.items():
         if not len(one.time):
             continue

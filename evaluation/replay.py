@@ -72,7 +72,7 @@ def replay(
     groups: dict[tuple[Any, ...], list[int]] = {}
     for index in chosen:
         data.episode(index)
-        groups.setdefault(_origin(data, index), []).append(index)
+        groups.setdefault(origin(data, index), []).append(index)
     found: list[Replayed] = []
     for (task, engine, randomize, seed), members in groups.items():
         from sims import make_env
@@ -106,7 +106,7 @@ def other_versions(data: "Demonstrations") -> list[str]:
     return list(lines)
 
 
-def _origin(data: "Demonstrations", index: int) -> tuple[Any, ...]:
+def origin(data: "Demonstrations", index: int) -> tuple[Any, ...]:
     """Task, engine, randomisation and seed of an episode."""
     about, row = data.origin(index), data.episodes[index]
     if any(about.get(name) is None for name in NEEDED) or row.get("id") is None:

@@ -20,6 +20,8 @@ from ml.files import write_bytes
 
 PAGE = "index.html"
 TEMPLATE = "report.html.j2"
+STYLE = "page.css"
+"""Of this page and of :mod:`evaluation.divergence_page`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +86,11 @@ def render_page(
     environment.filters["percent"] = lambda x: f"{100 * x:.1f}%"
     environment.filters["p_value"] = p_text
     environment.filters["return_interval"] = return_interval_text
-    source = (Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8")
+    here = Path(__file__).parent
+    source = (here / TEMPLATE).read_text(encoding="utf-8")
     engines = list(dict.fromkeys(result.engine for result in results))
     return environment.from_string(source).render(
+        style=(here / STYLE).read_text(encoding="utf-8"),
         first=table[0],
         table=table,
         measured=[row for row in table if row["success_rate"] is not None],

@@ -19,6 +19,7 @@ COMMANDS = {
     "data": "show, check, merge, split or replay a dataset: sandbot data show data/arm",
     "train": "learn a policy: sandbot train bc --data data/arm --task arm-reach",
     "eval": "judge policies in engines: sandbot eval arm-reach --policy runs/bc",
+    "diverge": "same actions, two engines: where they part: sandbot diverge arm-press",
     "doctor": "what this machine has, and what to install",
 }
 """By name; the module of the same name has ``run(arguments) -> exit code``."""
