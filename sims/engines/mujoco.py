@@ -31,6 +31,7 @@ from sims.engine import (
     nominal_rows,
     restore_fields,
 )
+from sims.engines.mujoco_warnings import WarningCount
 
 _VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
 _ACC = int(mujoco.mjtStage.mjSTAGE_ACC)
@@ -87,6 +88,7 @@ class MujocoEngine:
         }
         self._frames: dict[str, tuple[str, int]] = {}
         self._bad = self.batch.warning[:, _BAD, 1]
+        self._warned = WarningCount(self.batch.warning)
         self._fields: dict[str, np.ndarray] = {}
         self._stale: np.ndarray | None = None
         self._snapshot: tuple[mujoco.MjModel, mujoco.MjData] | None = None
@@ -110,6 +112,7 @@ class MujocoEngine:
         if self._stale is not None:
             self._derive()
         self.batch.step(nstep=substeps, stage=_VEL)
+        self._warned.note()
         self._sensors[:] = self._live_sensors
 
     def forward(self) -> None:
@@ -202,11 +205,18 @@ class MujocoEngine:
         self._settle(where)
         write()
         assign(self.batch.warning, state.arrays["warning"], where)
+        self._warned.accept()
         assign(self._sensors, state.arrays["sensors"], where)
 
     def diverged(self) -> Mask:
         """See :meth:`Engine.diverged <sims.engine.Engine.diverged>`."""
         return self._bad.any(axis=(1,))
+
+    @property
+    def warnings(self) -> dict[str, int]:
+        """How often MuJoCo warned, by kind, over all environments since the start:
+        breakdowns ("BADQACC") and lost contacts ("CONTACTFULL") among them."""
+        return self._warned.by_kind()
 
     def snapshot(self, env: int = 0) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """See :meth:`Engine.snapshot <sims.engine.Engine.snapshot>`.
@@ -239,6 +249,7 @@ class MujocoEngine:
         if self._stale is not None:
             self._derive()
         self.batch.forward(where, stage=_ACC)
+        self._warned.note()
         assign(self._sensors, self._live_sensors, where)
 
     def _bound(self, sizes: np.ndarray, rows: np.ndarray) -> None:

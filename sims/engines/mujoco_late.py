@@ -81,6 +81,7 @@ class LateMujocoEngine(MujocoEngine):
         if self._stale is not None:
             self._derive()
         self.batch.step(nstep=substeps)
+        self._warned.note()
         self._sensors[:] = self._live_sensors
         if len(self._forces):
             self._press()
