@@ -8,8 +8,8 @@ add (armature, damping), and forces and matrices as MuJoCo has them:
 
     M(q) qdd + coriolis(q, qd) + gravity(q) = tau
 
-With it, how the robot stands under its servos alone, and lands from 5 cm, in both
-engines.
+With it, how the robot stands under its servos alone, and lands from 5 cm, in all three
+engines, and what armature costs in PyBullet (:mod:`benchmarks.humanoid_armature`).
 
 python -m benchmarks.humanoid_model
 """
@@ -23,6 +23,7 @@ import mujoco
 import numpy as np
 
 from assets import load_model
+from benchmarks.humanoid_armature import STEPS, errors
 from benchmarks.record import bar, record
 from sims.engines import ENGINES
 from sims.engines.bullet import BulletEngine
@@ -42,6 +43,9 @@ STANDING = {"sink [m]": 0.01, "tilt [rad]": 0.05, "drift [m]": 0.02, "speed": 0.
 leans, and the fastest degree of freedom at the end [rad/s, m/s]."""
 DROP = 0.05
 """[m]"""
+ANSWER = {"off contact": 1e-6, "in contact": 0.3}
+"""Of the relative error of a robot's answer to its servos in PyBullet, which sees no
+armature; see :mod:`benchmarks.humanoid_armature`."""
 Quantities = dict[str, np.ndarray]
 """By name of :data:`QUANTITIES`, each (num, ...)."""
 
@@ -316,16 +320,17 @@ def main() -> None:
     """Measure, print, record; exit with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description="is the humanoid one robot?")
     parser.add_argument("--states", type=int, default=1000, help="random states")
+    parser.add_argument("--jumps", type=int, default=20, help="of the servos' targets")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    errors = agreement(args.states, args.seed)
+    apart = agreement(args.states, args.seed)
     bars = [
         bar(f"{what}, {source}", error, "<=", limit(source, what))
-        for source, row in errors.items()
+        for source, row in apart.items()
         for what, error in row.items()
     ]
     standing: dict[str, dict[str, float]] = {}
-    for engine in ("mujoco", "bullet"):
+    for engine in ENGINES:
         for height in (0.0, DROP):
             name = f"{engine}, {f'dropped from {height:g} m' if height else 'standing'}"
             standing[name] = stand(engine, height)
@@ -333,11 +338,21 @@ def main() -> None:
                 bar(f"{name}: {what}", standing[name][what], "<=", most)
                 for what, most in STANDING.items()
             ]
+    answers = errors(args.jumps)
+    told = "what armature costs in bullet, {} after {} steps"
+    for name, row in answers.items():
+        most = ANSWER.get(name)
+        for steps, error in zip(STEPS, row, strict=True):
+            what = told.format(name, steps)
+            print(f"{what:70s} {error:.2e}")
+            if most is not None:
+                bars.append(bar(what, error, "<=", most))
     for line in bars:
         met = "met" if line["met"] else "MISSED"
-        print(f"{line['what']:48s} {line['figure']:.2e} {line['bar']} {met}")
-    result = {"n": args.states, "seed": args.seed, "errors": errors}
-    path = record("humanoid_model", result | {"standing": standing, "bars": bars})
+        print(f"{line['what']:70s} {line['figure']:.2e} {line['bar']} {met}")
+    result = {"n": args.states, "seed": args.seed, "errors": apart}
+    result |= {"standing": standing, "answer_after_steps": STEPS, "answers": answers}
+    path = record("humanoid_model", result | {"bars": bars})
     print(f"wrote {path.relative_to(path.parents[2])}")
     if not all(line["met"] for line in bars):
         raise SystemExit(1)
