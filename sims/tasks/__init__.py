@@ -12,6 +12,9 @@ from sims.tasks.aloha_transfer import AlohaTransferCube
 from sims.tasks.arm_press import ArmPress
 from sims.tasks.arm_reach import ArmReach
 from sims.tasks.arm_track import ArmTrack
+from sims.tasks.humanoid_push import HumanoidPush
+from sims.tasks.humanoid_stand import HumanoidStand
+from sims.tasks.humanoid_walk import HumanoidWalk
 from sims.tasks.mobile_fetch import MobileAlohaFetch
 
 TASKS: dict[str, Callable[[], Any]] = {
@@ -25,6 +28,9 @@ TASKS: dict[str, Callable[[], Any]] = {
         AlohaHandover,
         AlohaPick,
         MobileAlohaFetch,
+        HumanoidStand,
+        HumanoidPush,
+        HumanoidWalk,
     )
 }
 
