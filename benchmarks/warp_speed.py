@@ -11,7 +11,20 @@ buffers. The wall clock counts all of it. Both get the same room for contacts an
 constraints, the one that the engine's warm-up pass finds. The reset is that of one
 world in a hundred at a time, as among worlds whose episodes end at other times.
 
-Without a GPU it is recorded that nothing was measured; a dry run records nothing.
+Without a GPU it is recorded that nothing was measured; a dry run records nothing, and
+otherwise does all that the real one does.
+
+**What it needs.** From a checkout's root, with nothing of this project installed: a
+Python of 3.11 or later with PyTorch for CUDA and NumPy, an NVIDIA driver, and these
+packages, which may be wheels that were carried there and installed with ``pip install
+--no-index --no-deps``:
+
+    mujoco==4.0.0 mujoco-core==4.0.0 mujoco-warp==4.0.0 warp-lang>=1.15
+    array-api-compat absl-py etils[epath] (with fsspec importlib_resources zipp)
+
+The wheel of ``warp-lang`` is the large one. Kernels compile in the first minute or two;
+after :data:`BUDGET` seconds no further round is begun, and each number of worlds is
+recorded as soon as it is measured.
 """
 
 import argparse
@@ -19,6 +32,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assets import ROBOTS, load_model
@@ -29,10 +43,13 @@ ROBOT, SCENE = "humanoid", "flat"
 WORLDS = (4096, 8192)
 SUBSTEPS = 4
 """Physics steps per control step."""
+WHAT = "steps/s of warp over mjwarp-testspeed's, {} worlds of " + f"{ROBOT} {SCENE}"
 SHARE = 0.8
 """Of the speed test's steps per second."""
 ROUNDS = 3
 """The two take turns; the median counts."""
+BUDGET = 420.0
+"""Time after which no further round begins [s]."""
 
 
 def testspeed(engine: WarpEngine, steps: int) -> list[str]:
@@ -108,14 +125,27 @@ def measure(engine: WarpEngine, steps: int) -> dict[str, float]:
     }
 
 
-def compare(device: str, worlds: int, steps: int, rounds: int) -> dict[str, Any]:
-    """Both at one number of worlds, in turn."""
+def compare(
+    device: str, worlds: int, steps: int, rounds: int, until: float
+) -> dict[str, Any]:
+    """Both at one number of worlds, in turn.
+
+    Args:
+        device: Warp's.
+        worlds: how many.
+        steps: physics steps of a round.
+        rounds: the most.
+        until: after this time on the clock of :func:`time.monotonic` only the first
+            round is begun [s].
+    """
     import numpy as np
 
     model = load_model(ROBOT, SCENE)
     engine = WarpEngine(model, worlds, device=device, arrays="torch")
     ours, theirs = [], []
-    for _ in range(rounds):
+    for index in range(rounds):
+        if index and time.monotonic() > until:
+            break
         theirs.append(reference(engine, steps))
         ours.append(measure(engine, steps))
     engine.close()
@@ -147,6 +177,20 @@ def gpu() -> str | None:
     return None if device == "cpu" else device
 
 
+def measure_all(
+    device: str, worlds: Sequence[int], steps: int, rounds: int
+) -> Iterator[dict[str, Any]]:
+    """What is to be recorded, more of it after each number of worlds."""
+    import warp as wp
+
+    until = time.monotonic() + BUDGET
+    name, rows = wp.get_device(device).name, []
+    for count in worlds:
+        rows.append(compare(device, count, steps, rounds, until))
+        bars = [bar(WHAT.format(r["worlds"]), r["share"], ">=", SHARE) for r in rows]
+        yield {"gpu": name, "rows": rows, "bars": bars}
+
+
 def main() -> None:
     """Measure, print, record."""
     parser = argparse.ArgumentParser(description="speed of the engine warp on a GPU")
@@ -154,24 +198,20 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="on the CPU, few worlds")
     given = parser.parse_args()
     if given.dry:
-        compare("cpu", 8, 8 * SUBSTEPS, 1)
+        for result in measure_all("cpu", (8,), 8 * SUBSTEPS, 1):
+            json.dumps(result)
         print("a dry run: nothing is recorded")
         return
-    what = "steps/s of warp over mjwarp-testspeed's, {} worlds of " + f"{ROBOT} {SCENE}"
     device = gpu()
     if device is None:
-        open_ = [f"{what.format(count)}: no GPU was at hand" for count in WORLDS]
+        open_ = [f"{WHAT.format(count)}: no GPU was at hand" for count in WORLDS]
         print("not measured: " + "; ".join(open_))
         record("warp_speed", {"not_measured": open_, "rows": [], "bars": []})
         return
-    import warp as wp
-
-    rows = [compare(device, worlds, given.steps, ROUNDS) for worlds in WORLDS]
-    bars = [bar(what.format(row["worlds"]), row["share"], ">=", SHARE) for row in rows]
-    for line in bars:
+    for result in measure_all(device, WORLDS, given.steps, ROUNDS):
+        record("warp_speed", result)
+        line = result["bars"][-1]
         print(f"{'met' if line['met'] else 'MISSED'}: {line['what']} {line['figure']}")
-    name = wp.get_device(device).name
-    record("warp_speed", {"gpu": name, "rows": rows, "bars": bars})
 
 
 if __name__ == "__main__":
