@@ -13,6 +13,11 @@ K_v) on top of their inertia about its axis. That is not M' (the rotor turns aga
 parent, not against the world), but near it where children are lighter than parents, and
 any mass matrix M_b will do, since the torque u = M_b a + h_b makes the same
 acceleration a of it. G is then (M' - M_b) M'^-1, which is small.
+
+What armature still costs a standing humanoid (``benchmarks/humanoid_model.py``): when
+its servos' targets jump, the joints' answer differs from MuJoCo's by 26% after one step
+and by 12 to 15% after 5 to 20, where bare links would make it 34% and 23 to 32%; off
+contact by 1e-7.
 """
 
 import mujoco
