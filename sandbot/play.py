@@ -12,6 +12,7 @@ from sandbot.options import (
     MaybeName,
     MaybePath,
     Name,
+    Names,
     Networked,
     Number,
     OneWorld,
@@ -47,6 +48,9 @@ class Options(OneWorld, TaskOrEnv, Networked, Executed):
     """End after so many finished episodes."""
     speed: Number = 1.0
     """Relative to real time, a power of two from 1/32 to 8."""
+    show: Names = ()
+    """What else to show from the start: contacts (their forces as arrows), curves (the
+    reward, its terms and metrics over time; not in a video)."""
 
     def find_task(self) -> Any:
         """The task that was asked for, fresh.
@@ -76,9 +80,10 @@ def run(arguments: Sequence[str]) -> int:
 
     from policies import make_policy
     from policies.seeing import environment_of
-    from sims.viewers import check_viewer, play
+    from sims.viewers import check_shown, check_viewer, play
 
     check_viewer(options.viewer)
+    check_shown(options.show)
     usual = "zero" if options.mjcf else "random"
     name = options.policy or ("expert" if task.expert else usual)
     policy = make_policy(
@@ -115,6 +120,7 @@ def run(arguments: Sequence[str]) -> int:
             episodes=options.episodes,
             speed=options.speed,
             policy_name=name,
+            show=options.show,
             notify=_say,
             progress=tell,
         )

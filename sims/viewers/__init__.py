@@ -5,6 +5,22 @@
 imported when it is chosen.
 """
 
-from sims.viewers.choose import VIEWERS, PlaySummary, check_viewer, choose, play
+from sims.viewers.choose import (
+    SHOWN,
+    VIEWERS,
+    PlaySummary,
+    check_shown,
+    check_viewer,
+    choose,
+    play,
+)
 
-__all__ = ["VIEWERS", "PlaySummary", "check_viewer", "choose", "play"]
+__all__ = [
+    "SHOWN",
+    "VIEWERS",
+    "PlaySummary",
+    "check_shown",
+    "check_viewer",
+    "choose",
+    "play",
+]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sims.policy import Policy
 
 VIEWERS = ("auto", "native", "web", "video", "none")
+SHOWN = ("contacts", "curves")
+"""What else can be shown: arrows of contact forces; the reward, its terms and metrics
+over time, in a window or on a page."""
 DEFAULT_EPISODES = 2
 """How many lengths of an episode a video has, where nothing says when to end."""
 
@@ -55,6 +58,17 @@ def check_viewer(viewer: str) -> None:
         raise unknown("viewer", viewer, VIEWERS)
 
 
+def check_shown(show: Sequence[str]) -> None:
+    """See that all of that can be shown.
+
+    Raises:
+        UsageError: something cannot.
+    """
+    for name in show:
+        if name not in SHOWN:
+            raise unknown("thing to show", name, SHOWN)
+
+
 def choose(viewer: str = "auto") -> tuple[str, str | None]:
     """The viewer to use, and why ``auto`` took another than a window.
 
@@ -83,6 +97,7 @@ def play(
     policy_name: str | None = None,
     guest: Guest | None = None,
     hold: float = 0.7,
+    show: Sequence[str] = (),
     notify: Callable[[str], None] = log.info,
     progress: Callable[[int, int], None] | None = None,
 ) -> PlaySummary:
@@ -103,6 +118,7 @@ def play(
         policy_name: to show.
         guest: who takes part, and says when to end; None: nobody.
         hold: for how long the end of an episode stands [s of wall clock].
+        show: of :data:`SHOWN`, what is shown from the start.
         notify: called with each line that a person should read.
         progress: called with (done, expected) while a video is made or "none" runs.
 
@@ -111,6 +127,7 @@ def play(
         SandbotError: the viewer cannot be opened, or, with nobody watching ("video",
             "none"), the policy failed.
     """
+    check_shown(show)
     name, why = choose(viewer)
     if env.engine.model is None and name in ("native", "web"):
         name, why = _without_scene(env, viewer), None
@@ -128,6 +145,7 @@ def play(
         guest=guest,
         hold=hold,
     )
+    session.contacts.on, session.curves.on = ("contacts" in show, "curves" in show)
     if why:
         notify(f"no window here: {why}. Showing a web page instead.")
     start = time.perf_counter()

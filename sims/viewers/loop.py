@@ -13,6 +13,9 @@ as fast as it can, and the achieved real-time factor says how fast that is.
 
 A policy that raises pauses the session. Nothing is lost: the message stays until the
 next reset, and playing on tries again.
+
+What a person may look at besides, contact forces and curves, costs nothing while it is
+switched off; neither does telling the robot, while nothing is held.
 """
 
 import logging
@@ -24,10 +27,13 @@ import numpy as np
 
 from assets.errors import UsageError, unknown
 from sims.task import Marker
+from sims.viewers.curves import Curves
+from sims.viewers.fleet import Fleet
+from sims.viewers.forces import ContactArrows
 from sims.viewers.guest import NEXT, REPEAT, RESET, Guest
 from sims.viewers.pace import SPEEDS, Pace
 from sims.viewers.pushes import Pushes, Pushing
-from sims.viewers.status import Status, describe
+from sims.viewers.status import Status, describe, status_of
 
 if TYPE_CHECKING:
     import mujoco
@@ -82,8 +88,11 @@ class Session:
         """Who takes part besides the policy."""
         self.policy_name = policy_name or getattr(policy, "name", type(policy).__name__)
         self.paused = paused
-        self.shown = 0
-        """Index of the environment that is shown."""
+        self.fleet = Fleet(env.num_envs, env.control_dt)
+        """Which environment is shown."""
+        self.pushes = Pushes(env, pushing or Pushing(), clock)
+        self.contacts = ContactArrows(env.engine)
+        self.curves = Curves(env.control_dt)
         self.camera: str | None = None
         self.error: str | None = None
         self.failure: Exception | None = None
@@ -92,12 +101,22 @@ class Session:
         self._limits = (steps, episodes)
         self._hold, self._held = hold, 0
         self._pace = Pace(env.control_dt, speed, clock)
-        self._pushes = Pushes(env, pushing or Pushing())
         self._start: dict[str, Any] | None = None
         self._obs: Any = None
         self._ended = np.zeros(env.num_envs, bool)
-        self._success: np.ndarray | None = None
+        self.success: np.ndarray | None = None
+        """(num_envs,) whether each is solved so far; None: the task measures none."""
         self.reset()
+
+    @property
+    def shown(self) -> int:
+        """Index of the environment that is shown."""
+        return self.fleet.shown
+
+    @property
+    def held(self) -> bool:
+        """Whether the shown episode is over and stands for a moment."""
+        return self._held > 0
 
     @property
     def speed(self) -> float:
@@ -182,7 +201,7 @@ class Session:
 
     def show(self, env: int) -> None:
         """Show this environment; counts around, so that -1 is the last one."""
-        self.shown = env % self.env.num_envs
+        self.fleet.show(env)
 
     def look(self, camera: str | None) -> None:
         """Look through a camera of the scene; None: the free one.
@@ -210,11 +229,11 @@ class Session:
         """Push the shown robot for a moment.
 
         Args:
-            body: whose centre of mass is pushed; None: the one that bears the tip.
-            force: (3,) [N], world axes; None: ``pushing``'s, in a new direction.
+            body: whose centre of mass is pushed; None: the configured one.
+            force: (3,) [N], world axes; None: the configured one.
         """
         if self.guest.pushable:
-            self._pushes.push(self._pace.ticks, body, force)
+            self.pushes.push(self._pace.ticks, body, force)
 
     def drag(self, wrenches: dict[str, np.ndarray]) -> None:
         """Pull bodies of the shown environment until called again.
@@ -224,7 +243,7 @@ class Session:
         """
         rest = self.guest.drag(wrenches)
         if self.guest.pushable:
-            self._pushes.drag(self._pace.ticks, rest)
+            self.pushes.drag(self._pace.ticks, rest)
 
     def hold(self, keys: frozenset[str]) -> None:
         """These of the guest's keys are held down, until called again."""
@@ -264,34 +283,27 @@ class Session:
         return self.env.engine.snapshot(self.shown)
 
     def markers(self) -> list[Marker]:
-        """What to draw beside the scene: of the task, the push and the guest."""
-        task = self.env.task.markers(self.env.state, self.shown)
-        return [*task, *self._pushes.markers(self.shown), *self.guest.markers()]
+        """What to draw beside the scene: of the task, the push, the contacts and the
+        guest."""
+        return [
+            *self.env.task.markers(self.env.state, self.shown),
+            *self.pushes.markers(self.shown),
+            *self.contacts.markers(self.shown),
+            *self.guest.markers(),
+        ]
 
     def status(self) -> Status:
         """What a viewer shows about this session."""
-        success = None if self._success is None else bool(self._success[self.shown])
-        dt = self.env.control_dt
-        return Status(
-            task=self.env.task.name,
-            policy=self.policy_name,
-            engine=self.env.engine.name,
-            env=self.shown,
-            num_envs=self.env.num_envs,
-            camera=self.camera,
-            paused=self.paused,
-            pushing=bool(self._pushes),
-            speed=self.speed,
-            achieved=0.0 if self.paused else self._pace.achieved,
-            time=float(self.env.state.steps[self.shown]) * dt,
-            length=self.env.max_steps * dt,
-            success=success,
-            ended=self._held > 0,
-            episodes=self.episodes,
-            successes=self.successes,
-            error=self.error,
-            lines=self.guest.lines(),
-        )
+        return status_of(self)
+
+    @property
+    def achieved(self) -> float:
+        """Achieved real-time factor over the last second; 0 while paused."""
+        return 0.0 if self.paused else self._pace.achieved
+
+    def attempt(self, act: "Callable[[Session], Any]") -> None:
+        """Do what a person asks; what it raises pauses the session, and is told."""
+        self._guard(lambda: act(self))
 
     def _spent(self) -> bool:
         steps, episodes = self._limits
@@ -325,8 +337,10 @@ class Session:
         self._held = 0
         self._ended[:] = False
         success = self.env.task.success(self.env.engine, self.env.state)
-        self._success = None if success is None else np.array(success)
-        self._pushes.clear()
+        self.success = None if success is None else np.array(success)
+        self.pushes.clear()
+        self.fleet.begin()
+        self.curves.begin()
         self.policy.reset()
         self.guest.begin(obs)
 
@@ -334,14 +348,16 @@ class Session:
         """One control step of every environment, if the guest lets it."""
         if not self.guest.ready():
             return
-        self._pushes.apply(self._pace.ticks, self.shown)
+        self.pushes.apply(self._pace.ticks, self.shown)
         action = self.guest.act(self._obs, self.policy.act(self._obs))
         outcome = self.env.step(action)
-        self._obs, _, terminated, truncated, info = outcome
+        self._obs, reward, terminated, truncated, info = outcome
         self.steps += 1
         success = info["success"]
-        self._success = None if success is None else np.array(success)
+        self.success = None if success is None else np.array(success)
         done = np.asarray(terminated | truncated) & ~self._ended
+        self.fleet.record(reward, done & np.asarray(terminated))
+        self.curves.record(self.env, self.shown, outcome)
         self.guest.stepped(outcome)
         if done.any():
             self._finish(done)
@@ -357,8 +373,8 @@ class Session:
     def _finish(self, done: np.ndarray) -> None:
         """Count the episodes that ended."""
         self.episodes += int(done.sum())
-        if self._success is not None:
-            self.successes += int(self._success[done].sum())
+        if self.success is not None:
+            self.successes += int(self.success[done].sum())
         if self.env.autoreset:
             self.policy.reset(done)
         else:

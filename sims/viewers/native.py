@@ -39,10 +39,15 @@ KEYS: dict[int, Callable[[Session], Any]] = {
     80: Session.push,
     91: lambda session: session.show(session.shown - 1),
     93: lambda session: session.show(session.shown + 1),
+    268: lambda session: session.fleet.show_best(),
+    269: lambda session: session.fleet.show_worst(),
+    92: lambda session: session.fleet.show_ended(),
     67: Session.next_camera,
+    70: lambda session: session.contacts.toggle(),
+    71: lambda session: session.curves.toggle(),
 }
 """By GLFW's key code: space, period, right arrow, backspace, R, = and keypad +, - and
-keypad -, P, [, ], C."""
+keypad -, P, [, ], Home, End, backslash, C, F, G."""
 NAMES = {
     **{ord(letter): letter for letter in LETTERS},
     **{257: "Enter", 259: "Backspace", 261: "Delete", 340: "LeftShift"},
@@ -54,7 +59,8 @@ MOMENT = 0.3
 tells that a key goes down, not that it is still down."""
 HELP = (
     "space pause\n. step\nbackspace reset\nR repeat\n"
-    "+ - speed\nP push\n[ ] env\nC camera"
+    "+ - speed\nP push\nF contact forces\nG curves\n[ ] env\n"
+    "Home End best, worst\n\\ fallen\nC camera"
 )
 _PROBE = """
 import glfw
@@ -154,11 +160,10 @@ def watch(session: Session) -> None:
     try:
         looking: Any = "unset"
         presses = Presses(session.guest)
-        flags = _Flags(viewer) if session.guest.keys else None
+        flags = _Flags(viewer)
         while viewer.is_running() and not session.finished:
             start = time.perf_counter()
-            if flags is not None:
-                flags.restore()
+            flags.restore(everything=bool(session.guest.keys))
             if _obey(session, pressed, presses):
                 looking = "unset"  # the window may have changed its camera by itself
             session.advance(FRAME)
@@ -211,7 +216,9 @@ class Presses:
 
 
 class _Flags:
-    """How the window draws, which its own keys would change while a person steers."""
+    """How the window draws, which its own keys would change while a person steers; and
+    what F and G would switch besides: contact forces of its own, which know no motors,
+    and fog."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
@@ -219,10 +226,17 @@ class _Flags:
         self._groups = viewer.opt.geomgroup.copy(), viewer.opt.sitegroup.copy()
         self._shown = viewer.opt.frame, viewer.opt.label
 
-    def restore(self) -> None:
+    def restore(self, everything: bool = True) -> None:
         """As at the start."""
+        import mujoco
+
         viewer = self._viewer
         with viewer.lock():
+            viewer.opt.flags[mujoco.mjtVisFlag.mjVIS_CONTACTFORCE] = 0
+            fog = mujoco.mjtRndFlag.mjRND_FOG
+            viewer.user_scn.flags[fog] = self._drawn[1][fog]
+            if not everything:
+                return
             viewer.opt.flags[:], viewer.user_scn.flags[:] = self._drawn
             viewer.opt.geomgroup[:], viewer.opt.sitegroup[:] = self._groups
             viewer.opt.frame, viewer.opt.label = self._shown
@@ -259,6 +273,7 @@ def _draw(viewer: Any, session: Session, stage: Stage) -> None:
         stage.update(*session.snapshot())
         viewer.user_scn.ngeom = 0
         draw_markers(viewer.user_scn, session.markers())
+    _draw_curves(viewer, session)
     font, place = mujoco.mjtFontScale.mjFONTSCALE_150, mujoco.mjtGridPos
     status = session.status().line().replace("  |  ", "\n")
     viewer.set_texts(
@@ -269,12 +284,29 @@ def _draw(viewer: Any, session: Session, stage: Stage) -> None:
     )
 
 
+def _draw_curves(viewer: Any, session: Session) -> None:
+    """A figure in the lower right corner, where the curves are on."""
+    import mujoco
+
+    from sims.viewers.figure import curves_figure
+
+    view = session.curves.view(session.shown)
+    if view is None or viewer.viewport is None:
+        viewer.clear_figures()
+        return
+    width, height = viewer.viewport.width, viewer.viewport.height
+    wide, high = width * 2 // 5, height * 2 // 5
+    place = mujoco.MjrRect(width - wide, 0, wide, high)
+    viewer.set_figures((place, curves_figure(view)))
+
+
 def _help(guest: Guest) -> str:
     """What the keys do, the guest's first."""
     rows = [f"{keys} {does}" for keys, does in guest.help]
     rows += [f"{', '.join(c.keys)} {c.label}" for c in guest.commands]
     taken = {key for c in guest.commands for key in c.keys} | guest.keys
     gone = {"Backspace": "backspace reset", "R": "R repeat"}
+    gone |= {"F": "F contact forces", "G": "G curves", "C": "C camera"}
     own = [r for r in HELP.split("\n") if r not in {gone.get(k) for k in taken}]
     return "\n".join(rows + [r for r in own if guest.pushable or r != "P push"])
 

@@ -21,9 +21,17 @@ from mujoco.studio.dear_imgui import dear_imgui as imgui
 
 from sims.markers import marker_geoms
 from sims.task import Marker
-from sims.viewers.guest import Command, Guest
+from sims.viewers.controls import (
+    build_choices_gui,
+    build_looks_gui,
+    build_push_gui,
+    build_told_gui,
+)
+from sims.viewers.curves import CurvesView
+from sims.viewers.graphs import build_curves_gui
+from sims.viewers.guest import Command
 from sims.viewers.loop import Session
-from sims.viewers.pace import SPEEDS, speed_text
+from sims.viewers.pace import speed_text
 from sims.viewers.status import Status
 
 KEYS = (
@@ -34,7 +42,11 @@ KEYS = (
     ("R", "same episode again"),
     ("+ -", "speed"),
     ("P", "push"),
+    ("F", "contact forces"),
+    ("G", "curves"),
     ("[ ]", "environment"),
+    ("Home End", "best, worst environment"),
+    ("\\", "fallen environment"),
     ("C", "camera"),
     ("Ctrl + right drag", "pull the body under the mouse"),
 )
@@ -50,6 +62,11 @@ _ACTS: tuple[tuple[tuple[Any, ...], Callable[[Session], Any]], ...] = (
     ((imgui.Key.P,), Session.push),
     ((imgui.Key.LeftBracket,), lambda session: session.show(session.shown - 1)),
     ((imgui.Key.RightBracket,), lambda session: session.show(session.shown + 1)),
+    ((imgui.Key.Home,), lambda session: session.fleet.show_best()),
+    ((imgui.Key.End,), lambda session: session.fleet.show_worst()),
+    ((imgui.Key.Backslash,), lambda session: session.fleet.show_ended()),
+    ((imgui.Key.F,), lambda session: session.contacts.toggle()),
+    ((imgui.Key.G,), lambda session: session.curves.toggle()),
     ((imgui.Key.C,), Session.next_camera),
 )
 """What the keys of :data:`KEYS` do."""
@@ -72,7 +89,7 @@ _BUTTONS = (
         label="Push",
         does="push",
         keys=("P",),
-        tooltip="A short push in a new direction",
+        tooltip="A short push, as set below",
         run=Session.push,
     ),
 )
@@ -92,6 +109,7 @@ class StatusSnapshot(messages.Snapshot):
 
     status: Status
     markers: tuple[Marker, ...]
+    curves: CurvesView | None
 
 
 @dataclass(frozen=True)
@@ -104,10 +122,11 @@ class CommandEvent(messages.Event):
 class Panel(plugin.ViewerPlugin):
     """See the module's top."""
 
-    def __init__(self, cameras: list[str], guest: Guest) -> None:
+    def __init__(self, session: Session) -> None:
+        guest = session.guest
         self.started = threading.Event()
         """Set when the page is being served."""
-        self._cameras = cameras
+        self._cameras, self._bodies = session.cameras(), session.pushes.bodies()
         self._last: StatusSnapshot | None = None
         self._camera: str | None = None
         self._ux = ux.UxState()
@@ -166,6 +185,8 @@ class Panel(plugin.ViewerPlugin):
         if self._last is not None:
             self._build_panel_gui(self._last.status)
             self._build_line_gui(self._last.status)
+            if self._last.status.curves:
+                build_curves_gui(self._last.curves)
 
     def _do(self, run: Callable[[Session], Any]) -> None:
         self.viewer.send_to_sim(CommandEvent(run))
@@ -255,8 +276,13 @@ class Panel(plugin.ViewerPlugin):
         self._build_buttons_gui(status)
         for index, line in enumerate(status.lines):
             imgui.TextColored(_LIGHT if index == 0 else _PLAIN, line)
-        self._build_choices_gui(status)
+        build_choices_gui(status, self._cameras, self._do)
         self._build_episode_gui(status)
+        build_looks_gui(status, self._do)
+        build_told_gui(status, self._do)
+        if self._pushable and imgui.TreeNode("Push settings"):
+            build_push_gui(status, self._bodies, self._do)
+            imgui.TreePop()
         if status.error:
             imgui.Separator()
             imgui.PushStyleColor(imgui.Col.Text, _RED)
@@ -300,28 +326,9 @@ class Panel(plugin.ViewerPlugin):
     def _gone(self) -> set[str]:
         """Rows of :data:`KEYS` that do not hold with this guest."""
         gone = set() if self._pushable else {"P", "Ctrl + right drag"}
-        key = imgui.Key
-        keys = {"Backspace": key.Backspace, "R": key.R, "Right": key.RightArrow}
-        return gone | {row for row, key in keys.items() if int(key) in self._taken}
-
-    def _build_choices_gui(self, status: Status) -> None:
-        index = SPEEDS.index(status.speed)
-        moved, index = imgui.SliderInt(
-            "speed", index, 0, len(SPEEDS) - 1, speed_text(status.speed)
-        )
-        if moved:
-            self._do(lambda session: session.set_speed(SPEEDS[index]))
-        views: list[str | None] = [None, *self._cameras]
-        names = [view or "free" for view in views]
-        chosen, camera = imgui.Combo("camera", views.index(status.camera), names)
-        if chosen:
-            self._do(lambda session: session.look(views[camera]))
-        if status.num_envs > 1:
-            moved, env = imgui.SliderInt(
-                "environment", status.env + 1, 1, status.num_envs
-            )
-            if moved:
-                self._do(lambda session: session.show(env - 1))
+        names = {row: "RightArrow" if row == "Right" else row for row, _ in KEYS}
+        keys = {r: getattr(imgui.Key, name, None) for r, name in names.items()}
+        return gone | {r for r, k in keys.items() if k and int(k) in self._taken}
 
     def _build_episode_gui(self, status: Status) -> None:
         colour = _GREEN if status.success else _BLUE

@@ -1,28 +1,54 @@
-"""Wrenches that a person puts on the shown robot: short pushes and drags."""
+"""Wrenches that a person puts on the shown robot: short pushes and drags.
 
+A body has one wrench, so that a push here takes the place of one with which the task
+or its randomisation pushes the same body at the same time.
+"""
+
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from assets.errors import UsageError, unknown
 from sims.task import Marker
+from sims.viewers.forces import weight
 
 if TYPE_CHECKING:
+    import mujoco
+
     from sims.env import Env
 
+LONGEST = 1.0
+"""Of a push [s]."""
 _COLOUR = (0.93, 0.20, 0.16, 0.95)
-_LENGTH = 0.25
-"""Of the arrow that shows a push [m]."""
+_FAINT = (0.93, 0.20, 0.16, 0.35)
+_LENGTH = 0.5
+"""Of the arrow of the hardest push that the panel offers [m]."""
+_SHORTEST = 0.12
+"""Of any push's arrow [m]."""
+_PREVIEW = 1.5
+"""For how long a push is shown that was set, and not given yet [s of wall clock]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pushing:
     """How hard the push button pushes, and how hard the mouse may pull."""
 
-    force: float = 40.0
-    """Size of the force [N]; its direction lies in the x-z plane, anew each time."""
+    force: float | None = None
+    """Size of the force [N]; None: two fifths of :attr:`Pushes.hardest`."""
     seconds: float = 0.15
     """How long it acts [s of simulated time]."""
+    azimuth: float | None = None
+    """Where to, counted from the world's x axis towards its y axis [degrees]; None: a
+    new direction each time, in the floor's plane for a robot that stands on it by
+    itself, else in the x-z plane."""
+    elevation: float = 0.0
+    """By how much it points up; not used with a new direction each time [degrees]."""
+    body: str | None = None
+    """Whose centre of mass is pushed; None: the one that floats, where a robot does,
+    else the one that bears the tip."""
     pull_force: float = 50.0
     """A drag is weakened to this [N] ..."""
     pull_torque: float = 20.0
@@ -33,35 +59,95 @@ class Pushing:
 class Pushes:
     """The wrenches in force, by body, and until when."""
 
-    def __init__(self, env: "Env", config: Pushing) -> None:
-        """Nothing is pushed yet."""
-        self._env, self._config = env, config
+    def __init__(
+        self,
+        env: "Env",
+        config: Pushing,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Nothing is pushed yet.
+
+        Args:
+            env: whose shown environment is pushed.
+            config: how.
+            clock: seconds, for tests.
+
+        Raises:
+            UsageError: no such body, or a force or time that is none.
+        """
+        self._env, self._clock = env, clock
+        self._model: mujoco.MjModel | None = env.engine.model
         self._directions = np.random.default_rng(0)
         self._wrenches: dict[str, tuple[np.ndarray, int | None]] = {}
+        self._preview = -np.inf
+        self._usual: str | None = None
+        self.hardest = _ceil(weight(self._model))
+        """The most that a panel offers: the robot's weight, rounded up [N]."""
+        self._config = self._check(config)
 
     def __bool__(self) -> bool:
         """Whether a body is being pushed."""
         return any(wrench.any() for wrench, _ in self._wrenches.values())
 
+    @property
+    def config(self) -> Pushing:
+        """How the push button pushes."""
+        return self._config
+
+    def configure(self, config: Pushing) -> None:
+        """Push so from now on; an arrow shows for a moment how.
+
+        Raises:
+            UsageError: no such body, or a force or time that is none.
+        """
+        self._config = self._check(config)
+        self._preview = self._clock() + _PREVIEW
+
+    @property
+    def force(self) -> float:
+        """Size of a push [N]."""
+        force = self._config.force
+        return 0.4 * self.hardest if force is None else force
+
+    @property
+    def body(self) -> str | None:
+        """Which body the push button pushes; None: there is no scene."""
+        if self._model is None:
+            return None
+        if self._usual is None:
+            self._usual = self._usual_body()
+        return self._config.body or self._usual
+
+    def bodies(self) -> list[str]:
+        """Names of those that can move, and so be pushed."""
+        model = self._model
+        if model is None:
+            return []
+        moving = (i for i in range(1, model.nbody) if model.body_weldid[i])
+        return [name for i in moving if (name := model.body(i).name)]
+
     def clear(self) -> None:
         """Forget all; for after a reset, which takes the wrenches off the bodies."""
         self._wrenches.clear()
 
-    def push(self, ticks: int, body: str | None, force: np.ndarray | None) -> None:
+    def push(
+        self, ticks: int, body: str | None = None, force: np.ndarray | None = None
+    ) -> None:
         """Push for :class:`Pushing`'s time, from tick ``ticks`` on.
 
         Args:
             ticks: now.
-            body: whose centre of mass is pushed; None: the one that bears the tip.
-            force: (3,) [N], world axes; None: the configured size, in a new direction.
+            body: whose centre of mass is pushed; None: the configured one.
+            force: (3,) [N], world axes; None: the configured one.
         """
         if force is None:
-            angle = self._directions.uniform(0, 2 * np.pi)
-            direction = np.array([np.cos(angle), 0.0, np.sin(angle)])
-            force = self._config.force * direction
+            force = self.force * self._direction()
         wrench = np.concatenate([force, np.zeros(3)])
         lasts = max(1, round(self._config.seconds / self._env.control_dt))
-        self._wrenches[body or self._tip_body()] = (wrench, ticks + lasts)
+        body = body or self.body
+        if body is not None:
+            self._wrenches[body] = (wrench, ticks + lasts)
+        self._preview = -np.inf
 
     def drag(self, ticks: int, wrenches: dict[str, np.ndarray]) -> None:
         """Pull bodies until called again.
@@ -90,18 +176,61 @@ class Pushes:
     def markers(self, shown: int) -> list[Marker]:
         """An arrow for each push, its head at the centre of mass.
 
-        A drag has none, since viewers draw it themselves.
+        A drag has none, since viewers draw it themselves. A push of a set direction
+        that was just set is shown faintly, before it is given.
         """
-        arrows = []
-        for body, (wrench, until) in self._wrenches.items():
-            force = wrench[:3]
-            size = float(np.linalg.norm(force))
-            if until is not None and size > 1e-6:
-                head = self._centre(body, shown)
-                ends = np.stack([head - force / size * _LENGTH, head])
-                arrow = Marker(kind="arrow", points=ends, size=0.014, rgba=_COLOUR)
-                arrows.append(arrow)
+        arrows = [
+            self._arrow(body, wrench[:3], shown, _COLOUR)
+            for body, (wrench, until) in self._wrenches.items()
+            if until is not None and wrench[:3].any()
+        ]
+        soon = self._clock() < self._preview and self._config.azimuth is not None
+        if soon and not arrows and self.body is not None:
+            force = self.force * self._direction()
+            arrows.append(self._arrow(self.body, force, shown, _FAINT))
         return arrows
+
+    def _check(self, config: Pushing) -> Pushing:
+        for name, value, unit in (
+            ("force", config.force, "N"),
+            ("seconds", config.seconds, "s"),
+        ):
+            if value is not None and not 0 < value < np.inf:
+                raise UsageError(
+                    f"the {name} of a push must be above 0 {unit}, got {value:g}"
+                )
+        if config.body is not None and config.body not in self.bodies():
+            raise unknown("body that can be pushed", config.body, self.bodies())
+        return config
+
+    def _direction(self) -> np.ndarray:
+        """(3,) of the next push, of length 1."""
+        config = self._config
+        if config.azimuth is None:
+            angle = self._directions.uniform(0, 2 * np.pi)
+            across = 1 if self._floats() else 2
+            direction = np.zeros(3)
+            direction[[0, across]] = np.cos(angle), np.sin(angle)
+            return direction
+        azimuth, elevation = np.radians([config.azimuth, config.elevation])
+        level = np.cos(elevation)
+        return np.array(
+            [level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)]
+        )
+
+    def _arrow(
+        self,
+        body: str,
+        force: np.ndarray,
+        shown: int,
+        rgba: tuple[float, float, float, float],
+    ) -> Marker:
+        """An arrow to a body's centre of mass."""
+        size = float(np.linalg.norm(force))
+        length = max(_SHORTEST, _LENGTH * min(1.0, size / self.hardest))
+        head = self._centre(body, shown)
+        ends = np.stack([head - force / size * length, head])
+        return Marker(kind="arrow", points=ends, size=0.014, rgba=rgba)
 
     def _centre(self, body: str, shown: int) -> np.ndarray:
         """A body's centre of mass (3,) [m]."""
@@ -119,23 +248,53 @@ class Pushes:
         worst = max(force / self._config.pull_force, torque / self._config.pull_torque)
         return wrench / max(worst, 1.0)
 
-    def _tip_body(self) -> str:
-        """The body that bears the robot's tip, else the last one that a motor moves."""
-        import mujoco
+    def _floats(self) -> bool:
+        """Whether the robot stands by itself."""
+        return _floating(self._env.engine.model) is not None
 
+    def _usual_body(self) -> str:
+        """The one that floats, the one that bears the robot's tip, or else the last
+        one that a motor moves."""
         from assets import ROBOTS
 
         model = self._env.engine.model
+        root = _floating(model)
+        if root is not None:
+            return model.body(root).name
         robot = ROBOTS.get(self._env.task.robot)
         if robot is not None:
             site = model.site(robot().tip)
             return model.body(int(site.bodyid[0])).name
-        joints = [
-            int(joint)
-            for joint, kind in zip(
-                model.actuator_trnid[:, 0], model.actuator_trntype, strict=True
-            )
-            if kind == mujoco.mjtTrn.mjTRN_JOINT
-        ]
-        last = max(joints, default=-1)
+        last = max(_driven(model), default=-1)
         return model.body(int(model.jnt_bodyid[last])).name
+
+
+def _driven(model: "mujoco.MjModel") -> list[int]:
+    """Joints that a motor moves."""
+    import mujoco
+
+    return [
+        int(joint)
+        for joint, kind in zip(
+            model.actuator_trnid[:, 0], model.actuator_trntype, strict=True
+        )
+        if kind == mujoco.mjtTrn.mjTRN_JOINT
+    ]
+
+
+def _floating(model: "mujoco.MjModel") -> int | None:
+    """The body by which a driven robot floats; None: it is fixed to something."""
+    import mujoco
+
+    for joint in _driven(model):
+        root = int(model.body_rootid[model.jnt_bodyid[joint]])
+        first = int(model.body_jntadr[root])
+        if first >= 0 and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE:
+            return root
+    return None
+
+
+def _ceil(force: float) -> float:
+    """The least of 1, 2, 5, 10, 20, 50 ... that is not below [N]."""
+    whole = 10.0 ** np.floor(np.log10(force))
+    return float(next(f * whole for f in (1, 2, 5, 10) if f * whole >= force))

@@ -55,7 +55,7 @@ class _Commands(plugin.SimPlugin):
 
     @messages.handler
     def _on_command(self, event: CommandEvent) -> bool:
-        event.run(self._session)
+        self._session.attempt(event.run)
         return True
 
     @messages.handler
@@ -102,7 +102,7 @@ def watch(
     task = session.env.task
     stage = Stage(session.env.engine.model, task.robot, task.scene)
     stage.update(*session.snapshot())
-    panel = Panel(session.cameras(), session.guest)
+    panel = Panel(session)
     handle = _launch(sock, session, stage, panel)
     try:
         for line in banner(sock.getsockname()[1]):
@@ -133,7 +133,11 @@ def _loop(
             model = stage.copy_model()
         handle.sync(model, stage.data)
         handle.send_to_viewer(
-            StatusSnapshot(status=session.status(), markers=tuple(session.markers()))
+            StatusSnapshot(
+                status=session.status(),
+                markers=tuple(session.markers()),
+                curves=session.curves.view(session.shown),
+            )
         )
         if session.error not in (None, error):
             notify(f"paused: {session.error}")

@@ -8,7 +8,7 @@ import pytest
 
 from assets import SandbotError, UsageError
 from sims import make_env
-from sims.viewers import PlaySummary, choose, native, play
+from sims.viewers import PlaySummary, choose, native, play, video
 from tests.sims.viewer_fakes import Swing
 
 
@@ -113,6 +113,20 @@ def test_playing_a_video(env, tmp_path):
     assert notes == [f"video: {out}"]
 
 
+def test_what_is_to_be_shown_is_shown_from_the_start(env, monkeypatch):
+    seen = []
+
+    def record(session, out, progress):
+        session.tick()
+        seen.append((session.contacts.on, session.curves.on))
+        return out
+
+    monkeypatch.setattr(video, "record", record)
+    for show in ((), ("contacts",), ("curves", "contacts")):
+        play(env, Swing(env), viewer="video", steps=1, show=show)
+    assert seen == [(False, False), (True, False), (True, True)]
+
+
 def test_with_nobody_watching_a_failing_policy_is_an_error(env):
     policy = Swing(env)
     policy.fails = True
@@ -123,5 +137,7 @@ def test_with_nobody_watching_a_failing_policy_is_an_error(env):
 def test_wrong_calls_say_what_is_allowed(env):
     with pytest.raises(UsageError, match=r"unknown viewer 'natvie'.*'native'"):
         play(env, Swing(env), viewer="natvie")
+    with pytest.raises(UsageError, match=r"unknown thing to show 'contcts'. Did you"):
+        play(env, Swing(env), viewer="none", show=("contcts",))
     with pytest.raises(UsageError, match="speed is one of"):
         play(env, Swing(env), viewer="none", speed=3)

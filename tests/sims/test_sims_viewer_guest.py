@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -188,8 +189,6 @@ def test_the_window_draws_as_before_whatever_its_keys_toggled() -> None:
         def __init__(self) -> None:
             import threading
 
-            import mujoco
-
             self.opt, self.lock = mujoco.MjvOption(), threading.Lock
             self.user_scn = mujoco.MjvScene()
 
@@ -203,3 +202,11 @@ def test_the_window_draws_as_before_whatever_its_keys_toggled() -> None:
     np.testing.assert_array_equal(viewer.opt.flags, drawn[0])
     np.testing.assert_array_equal(viewer.user_scn.flags, drawn[1])
     assert viewer.opt.frame == 0 and viewer.opt.geomgroup.any()
+    viewer.opt.flags[:] = 1 - viewer.opt.flags
+    viewer.user_scn.flags[:] = 1 - viewer.user_scn.flags
+    flags.restore(everything=False)  # only what F and G switch besides
+    same = viewer.opt.flags == drawn[0], viewer.user_scn.flags == drawn[1]
+    assert [np.flatnonzero(s).tolist() for s in same] == [
+        [int(mujoco.mjtVisFlag.mjVIS_CONTACTFORCE)],
+        [int(mujoco.mjtRndFlag.mjRND_FOG)],
+    ]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from assets import UsageError
+from sims.contacts import Contact
+from sims.viewers.fleet import Fleet
 from sims.viewers.loop import Session
 from sims.viewers.pace import SPEEDS, speed_text
 from sims.viewers.pushes import Pushing
@@ -183,6 +185,50 @@ def test_a_push_acts_on_the_shown_environment_for_its_time():
     assert not session.status().pushing and len(session.markers()) == 1
 
 
+def test_a_push_goes_where_it_is_set_to_go():
+    clock = Clock()
+    session, env, _ = make(clock=clock, max_steps=10**6)
+    assert session.pushes.hardest == 20.0 and session.status().push.force == 8.0
+    assert session.status().push.body == "hand"
+    assert len(session.markers()) == 1, "no arrow before a push"
+    config = Pushing(force=10.0, seconds=0.02, azimuth=90.0, elevation=30.0)
+    session.pushes.configure(config)
+    faint = session.markers()[-1]
+    wanted = 10.0 * np.array([0.0, np.cos(np.pi / 6), 0.5])
+    along = np.ptp(faint.points, axis=0)
+    assert np.allclose(along / np.linalg.norm(along), wanted / 10.0)
+    assert not env.engine.wrenches, "shown, not given"
+    clock.now += 2.0
+    assert len(session.markers()) == 1
+    session.push()
+    session.tick()
+    assert np.allclose(env.engine.wrenches["hand"][0, :3], wanted)
+    assert session.markers()[-1].rgba[3] > faint.rgba[3]
+    for _ in range(2):
+        session.tick()
+    assert not env.engine.wrenches["hand"].any()
+
+
+def test_a_harder_push_has_a_longer_arrow():
+    session, _, _ = make()
+    lengths = []
+    for force in (8.0, 12.0, 20.0):
+        session.push(force=np.array([force, 0.0, 0.0]))
+        arrow = session.markers()[-1]
+        lengths.append(float(np.linalg.norm(np.diff(arrow.points, axis=0))))
+    assert lengths[0] < lengths[1] < lengths[2] == pytest.approx(0.5)
+
+
+def test_a_push_that_cannot_be_is_one_clear_error():
+    with pytest.raises(UsageError, match="force of a push must be above 0 N, got 0"):
+        make(pushing=Pushing(force=0.0))
+    session, _, _ = make()
+    with pytest.raises(UsageError, match="seconds of a push must be above 0 s, got -1"):
+        session.pushes.configure(Pushing(seconds=-1.0))
+    with pytest.raises(UsageError, match="unknown body that can be pushed 'foot'"):
+        session.pushes.configure(Pushing(body="foot"))
+
+
 def test_a_drag_acts_until_it_is_let_go():
     session, env, _ = make()
     pull = np.array([1.0, 0, 2, 0, 3, 0])
@@ -218,6 +264,72 @@ def test_choosing_environment_and_camera():
     assert seen == [None, "side", "corner", None]
     with pytest.raises(UsageError, match=r"unknown camera 'sid'. Did you mean 'side'"):
         session.look("sid")
+
+
+def test_the_best_the_worst_and_the_fallen_are_found():
+    session, env, _ = make(num_envs=4, max_steps=10**6)
+    env.ends[2] = 3
+    assert session.status().fallen is None
+    session.fleet.show_ended()
+    assert session.shown == 0, "none has fallen"
+    for _ in range(5):
+        session.tick()
+    session.fleet.show_best()
+    assert session.shown == 3, "its reward is the highest"
+    session.fleet.show_worst()
+    assert session.shown == 0
+    assert session.status().fallen == 2
+    session.fleet.show_ended()
+    assert session.shown == 2
+    session.tick()
+    assert session.status().ended
+    session.repeat()
+    assert session.shown == 2 and session.status().fallen is None
+
+
+def test_how_well_one_does_is_what_it_did_lately():
+    fleet = Fleet(2, 0.01)
+    for reward in ([1.0, 0.0],) * 300 + ([0.0, 0.5],) * 200:
+        fleet.record(np.array(reward), np.zeros(2, bool))
+    fleet.show_best()
+    assert fleet.shown == 1
+
+
+def test_a_dial_is_held_in_the_shown_environment_and_said_so():
+    session, env, _ = make(num_envs=2)
+    session.show(1)
+    session.env.holds.hold(session.shown, "wish", 0.5)
+    (told,) = session.status().told
+    assert (told.value, told.drawn) == (0.5, 0.1)
+    assert env.state.wish.tolist() == [0.0, 0.5]
+    assert "held: wish 0.5 m" in session.status().line()
+    session.show(0)
+    assert session.status().told[0].drawn is None
+    assert "held" not in session.status().line()
+
+
+def test_contact_forces_are_drawn_where_they_are_asked_for():
+    session, env, _ = make()
+    contact = Contact(
+        geoms=(0, 1),
+        pos=np.array([0.0, 0.0, 0.1]),
+        normal=np.array([0.0, 0.0, 1.0]),
+        dist=-0.001,
+        force=np.array([0.0, 0.0, 20.0]),
+    )
+    env.engine.touching = [contact, contact.flipped()]
+    assert len(session.markers()) == 1 and not session.status().contacts
+    session.contacts.toggle()
+    for arrow in session.markers()[1:]:
+        assert arrow.kind == "arrow" and np.allclose(arrow.points[0], [0, 0, 0.1])
+        assert arrow.points[1, 2] > 0.1, "on the one that moves, up"
+    assert "contact forces: 10 cm = 5 N" in session.status().line()
+
+
+def test_what_a_person_asks_for_and_fails_pauses_and_is_told():
+    session, _, _ = make()
+    session.attempt(lambda session: session.look("nowhere"))
+    assert session.paused and "unknown camera 'nowhere'" in (session.error or "")
 
 
 def test_limits_end_the_session():

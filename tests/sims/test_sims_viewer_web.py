@@ -102,7 +102,8 @@ def test_a_person_watches_pauses_resets_and_sees_an_error(tmp_path):
         wait_for(
             lambda: browser.evaluate("!!document.querySelector('canvas')"), 30, "page"
         )
-        press(browser, ("p", "KeyP", 80), lambda: server.pushing)
+        # it may not listen yet
+        press(browser, ("p", "KeyP", 80), lambda: server.pushing, wait=5)
         comes_to_move("in the page")
 
         press(browser, (" ", "Space", 32), lambda: server.paused)
@@ -121,6 +122,13 @@ def test_a_person_watches_pauses_resets_and_sees_an_error(tmp_path):
         press(browser, ("-", "Minus", 189), lambda: server.speed == 0.5)
         press(browser, ("c", "KeyC", 67), lambda: server.camera == "side")
 
+        repeat(lambda: browser.drag(*SLIDER), lambda: server.held[0], "slider", 20)
+        assert server.held == [True, False] and -0.75 <= server.told[0] <= 0.75
+        press(browser, ("f", "KeyF", 70), lambda: server.contacts)
+        press(browser, ("g", "KeyG", 71), lambda: server.curves)
+        press(browser, ("[", "BracketLeft", 219), lambda: server.shown == 0)
+        assert server.held == [False, False], "held where it was not set"
+
         server.tell("fail")
         press(browser, (" ", "Space", 32), lambda: server.error)
         assert server.paused and server.error == "ValueError: told to fail"
@@ -137,14 +145,22 @@ def test_a_person_watches_pauses_resets_and_sees_an_error(tmp_path):
 BACKSPACE = ("Backspace", "Backspace", 8)
 
 
-def press(browser, key, done, seconds=40):
-    """Press a key, again if the page has not listened yet, until it shows."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        browser.press(*key)
+SLIDER = (80, 321), (180, 321)
+"""Of the first number that the robot is told; from the left, from the top [pixels]."""
+
+
+def press(browser, key, done, wait=60):
+    """Press a key; again only where that does no harm, since a busy page is late."""
+    repeat(lambda: browser.press(*key), done, key[1], wait)
+
+
+def repeat(act, done, name, wait):
+    """Do it, and again every ``wait`` seconds for a minute, until it shows."""
+    for _ in range(60 // wait):
+        act()
         try:
-            wait_for(done, 5, key[1])
+            wait_for(done, wait, name)
             return
         except TimeoutError:
             continue
-    raise TimeoutError(f"pressing {key[1]} for {seconds} s did nothing")
+    raise TimeoutError(f"{name}: a minute did nothing")

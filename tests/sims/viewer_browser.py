@@ -145,6 +145,22 @@ class Browser:
             self._mouse("mouseReleased", end, clickCount=1, **released)
             self.call("Input.dispatchKeyEvent", type="keyUp", **control)
 
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Drag with the left button.
+
+        Args:
+            start: from the left, from the top [pixels].
+            end: likewise.
+        """
+        held = {"button": "left", "clickCount": 1}
+        self._mouse("mouseMoved", start)
+        time.sleep(0.3)
+        self._mouse("mousePressed", start, buttons=1, **held)
+        time.sleep(0.3)
+        self._mouse("mouseMoved", end, buttons=1, button="left")
+        time.sleep(0.3)
+        self._mouse("mouseReleased", end, buttons=0, **held)
+
     def _mouse(self, kind: str, place: tuple[int, int], **more: Any) -> None:
         x, y = place
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)

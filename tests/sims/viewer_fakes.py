@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from sims.dials import Dial, Holds
 from sims.task import Marker, TaskDefaults
 
 
@@ -24,8 +25,16 @@ class FakeEngine:
 
     def __init__(self, num_envs):
         self.wrenches = {}
+        self.touching = []
+        """What :meth:`contacts` answers."""
         self.model = SimpleNamespace(
             ncam=2,
+            nbody=2,
+            body_mass=np.array([0.0, 2.0]),
+            body_weldid=np.array([0, 1]),
+            geom_bodyid=np.array([0, 1]),
+            actuator_trnid=np.zeros((0, 2)),
+            actuator_trntype=np.zeros(0),
             camera=lambda index: SimpleNamespace(name=("side", "corner")[index]),
             site=lambda name: SimpleNamespace(bodyid=[1]),
             body=lambda key: SimpleNamespace(name="hand", ipos=np.array([0.1, 0, 0])),
@@ -35,6 +44,9 @@ class FakeEngine:
     def apply_wrench(self, body, wrench, where):
         kept = self.wrenches.setdefault(body, np.zeros((self.num_envs, 6)))
         kept[where] = wrench[where]
+
+    def contacts(self, env):
+        return self.touching
 
     def pose(self, frame):
         quarter_turn_about_z = np.array([0.5, 0, 0, 0.5]) ** 0.5
@@ -47,6 +59,10 @@ class FakeTask(TaskDefaults):
 
     name, robot = "fake-task", "arm"
     measured = True
+    dials = (Dial(name="wish", unit="m", low=-1.0, high=1.0, field="wish"),)
+
+    def metrics(self, engine, state):
+        return {"steps [1]": state.steps * 1.0}
 
     def markers(self, state, env):
         return [Marker(kind="sphere", points=np.full((1, 3), float(env)), size=0.1)]
@@ -65,7 +81,10 @@ class FakeEnv:
     def __init__(self, num_envs=1, max_steps=10, autoreset=False):
         self.num_envs, self.max_steps, self.autoreset = num_envs, max_steps, autoreset
         self.engine, self.task = FakeEngine(num_envs), FakeTask()
-        self.state = SimpleNamespace(steps=np.zeros(num_envs, int))
+        self.state = SimpleNamespace(
+            steps=np.zeros(num_envs, int), wish=np.arange(num_envs) / 10
+        )
+        self.holds = Holds(self.task.dials, self.state)
         self.episode = np.full(num_envs, -1)
         self.ends = np.full(num_envs, 10**9)
         """When each environment terminates by itself [steps]."""
@@ -89,10 +108,13 @@ class FakeEnv:
         self.state.steps += 1
         terminated = self.state.steps == self.ends
         truncated = self.state.steps >= self.max_steps
-        info = {"success": self.task.success(self.engine, self.state)}
+        terms = {"one": self.state.steps / 100, "env": np.arange(self.num_envs) / 10}
+        success = self.task.success(self.engine, self.state)
+        info = {"success": success, "terms": terms}
+        reward = terms["one"] + terms["env"]
         if self.autoreset:
             self._begin(terminated | truncated)
-        return self.observe(), np.zeros(self.num_envs), terminated, truncated, info
+        return self.observe(), reward, terminated, truncated, info
 
     def save(self):
         return self.episode.copy(), self.state.steps.copy()

@@ -95,18 +95,23 @@ def main() -> None:
 
     def tell() -> None:
         while not stop.is_set():
-            status = session.status()
+            resets, steps = policy.resets, session.steps
+            status = session.status()  # last, so that it is no older than these
             line = {
                 "notes": list(notes),
                 "qpos": env.engine.qpos[0].tolist(),
-                "resets": policy.resets,
-                "steps": session.steps,
+                "resets": resets,
+                "steps": steps,
                 "paused": status.paused,
                 "pushing": status.pushing,
                 "time": status.time,
                 "shown": status.env,
                 "speed": status.speed,
                 "camera": status.camera,
+                "contacts": status.contacts,
+                "curves": status.curves,
+                "told": [setting.value for setting in status.told],
+                "held": [setting.drawn is not None for setting in status.told],
                 "error": status.error,
             }
             print(json.dumps(line), flush=True)
