@@ -23,6 +23,8 @@ SHOWN = 0.4
 """For how long a push is shown from its begin [s]."""
 HEIGHT = 0.25
 """Of the trunk's middle above the pelvis's, where pushes are drawn [m]."""
+THICK = 0.13
+"""From the trunk's middle to where an arrow ends [m]."""
 LENGTH = 0.003
 """Of a push's arrow [m/N]."""
 COLOUR = (0.93, 0.20, 0.16, 0.9)
@@ -138,11 +140,14 @@ class PushedTask(HumanoidTask):
         }
 
     def markers(self, state: PushedState, env: int) -> list[Marker]:
-        """The push that acts, or did a moment ago; its arrow's head is at the trunk."""
+        """The push that acts, or did a moment ago; its arrow ends at the trunk."""
         which, age = self._last(state)
         if not 0 <= age[env] * self.control_dt < SHOWN:
             return []
-        head = state.place[env] + [0.0, 0.0, HEIGHT]
-        arrow = np.array([*(LENGTH * state.pushes[env, which[env]]), 0.0])
-        points = np.stack([head - arrow, head])
+        force = np.array([*state.pushes[env, which[env]], 0.0])
+        size = np.linalg.norm(force)
+        if size == 0:
+            return []
+        head = state.place[env] + [0.0, 0.0, HEIGHT] - THICK * force / size
+        points = np.stack([head - LENGTH * force, head])
         return [Marker(kind="arrow", points=points, size=0.015, rgba=COLOUR)]

@@ -95,7 +95,11 @@ def test_the_critic_sees_the_push_by_the_robots_heading() -> None:
     np.testing.assert_array_equal(world, env.state.pushes[:, 0])
     (arrow,) = env.task.markers(env.state, 1)
     along = arrow.points[1] - arrow.points[0]
-    np.testing.assert_allclose(along[:2] * world[1, ::-1] @ [1, -1], 0, atol=1e-9)
+    np.testing.assert_allclose(along[:2], 0.003 * world[1], atol=1e-12)
+    middle = env.engine.pose("torso")[0][1]
+    assert 0.05 < np.linalg.norm((middle - arrow.points[1])[:2]) < 0.2
+    env.state.begins[:, 0] = 500
+    assert not env.task.markers(env.state, 1), "nobody has pushed yet"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
