@@ -1,6 +1,7 @@
 """An environment, a policy and a clock of which a test knows everything."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class FakeEnv:
     def __init__(self, num_envs=1, max_steps=10, autoreset=False):
         self.num_envs, self.max_steps, self.autoreset = num_envs, max_steps, autoreset
         self.engine, self.task = FakeEngine(num_envs), FakeTask()
-        self.state = SimpleNamespace(
+        self.state: Any = SimpleNamespace(
             steps=np.zeros(num_envs, int), wish=np.arange(num_envs) / 10
         )
         self.holds = Holds(self.task.dials, self.state)
