@@ -12,8 +12,9 @@ import numpy as np
 
 from assets.errors import UsageError, unknown
 from sims.draws import Draws
-from sims.engine import check_simple, default_field
+from sims.engine import default_field
 from sims.inertia import sheared, stretched
+from sims.physical import check_simple
 from sims.terms import FieldTerm, InertiaTerm
 
 if TYPE_CHECKING:
