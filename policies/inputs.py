@@ -13,6 +13,7 @@ import numpy as np
 
 from assets.errors import UsageError, unknown
 from ml.spec import ArraySpec
+from sims.observation import PRIVILEGED
 
 PREFIX = "observation."
 """Of a group's name in a dataset."""
@@ -37,7 +38,7 @@ class Inputs:
 
         Args:
             obs_spec: of the task.
-            groups: to read; none named: all that are vectors.
+            groups: to read; none named: all that are vectors, but for a critic's.
             drop: starts of the names of elements to leave out.
 
         Raises:
@@ -48,7 +49,8 @@ class Inputs:
         for group in groups:
             if group not in vectors:
                 raise unknown("group of vectors in the observation", group, vectors)
-        chosen = {name: obs_spec[name] for name in groups or vectors}
+        usual = [group for group in vectors if group != PRIVILEGED]
+        chosen = {name: obs_spec[name] for name in groups or usual}
         found = Inputs(specs=chosen, drop=drop)
         names = [name for spec in chosen.values() for name in spec.names]
         for start in drop:

@@ -70,6 +70,13 @@ def test_inputs_are_the_vectors_on_end() -> None:
     assert Inputs.from_dict(inputs.to_dict(), inputs.names) == inputs
 
 
+def test_what_is_for_a_critic_is_read_only_where_it_is_named() -> None:
+    specs = SPECS | {"privileged": ArraySpec(shape=(1,), names=("friction",))}
+    assert Inputs.choose(specs).names == ("q", "vel_q", "cube_x")
+    groups = ("state", "privileged")
+    assert Inputs.choose(specs, groups=groups).names == ("q", "vel_q", "friction")
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [

@@ -240,3 +240,20 @@ def test_warp_sees_what_mujoco_sees(make: Any) -> None:
     np.testing.assert_allclose(envs[1].state.soles, envs[0].state.soles, atol=1e-4)
     for env in envs:
         env.close()
+
+
+def test_one_that_diverges_ends_and_the_others_go_on() -> None:
+    """To the same bits as without it, and with nothing left of it."""
+    envs = [started(HumanoidWalk(), 4, autoreset=True, seed=7) for _ in range(2)]
+    speed = envs[0].engine.qvel.copy()
+    speed[1] = 1e12
+    envs[0].engine.qvel[:] = speed
+    for k in range(10):
+        steps = [env.step(still(env)) for env in envs]
+        (obs, reward, terminated, *_), (expected, *_) = steps
+        assert terminated.tolist() == [False, k == 0, False, False]
+        for group, values in obs.items():
+            assert np.isfinite(values).all()
+            rows = [0, 2, 3]
+            np.testing.assert_array_equal(values[rows], expected[group][rows])
+    assert np.isfinite(reward).all() and envs[0].diverged_count == 1
