@@ -1,16 +1,17 @@
 """Why do two engines part? Measured, by steps from equal states.
 
 Between the frame in which a body's difference passes a tenth of the tolerance and the
-one in which it passes the whole, nine tenths of it arise. From the first engine's
-states in these frames both engines take one step. The differences that such steps make,
-in the direction of the one that is to be explained, are summed; then friction, contact,
-servos, and joints' limits and friction are removed one after the other in both engines
-(:data:`evaluation.one_step.LAYERS`). The cause is the layer with which most of the sum
-goes. What stays when all are gone is the dynamics of bare bodies: masses, gravity,
-damping, and how they are integrated.
+one in which it passes the whole, nine tenths of it arise. From equal states of these
+frames both engines take one step (:mod:`evaluation.resync`). The differences that such
+steps make, in the direction of the one that is to be explained, are summed; then
+friction, contact, servos, and joints' limits and friction are removed one after the
+other in both engines. The cause is the layer with which most of the sum goes. What
+stays when all are gone is the dynamics of bare bodies: masses, gravity, damping, and
+how they are integrated.
 
 What goes with a layer need not be that layer's own: friction differs, too, where the
-force that presses does, and then counts as contact (:func:`roughness`); and servos that
+force that presses does, or where what sticks is held otherwise, and then counts as
+contact (:func:`roughness`); and servos that
 exert the same torque in the same state move another mass otherwise, which counts as
 dynamics (:data:`SAME_TORQUE`).
 
@@ -25,16 +26,18 @@ import numpy as np
 
 from evaluation.evidence import Evidence
 from evaluation.instruments import Instruments, Reading
-from evaluation.one_step import LAYERS, Stepped, moments, one_step
-from evaluation.partings import Parting, Tolerances, offset
+from evaluation.one_step import LAYERS, Stepped, fields_of
+from evaluation.partings import Parting, Tolerances
+from evaluation.resync import resync
 from evaluation.side_by_side import Sides
-from sims.registry import find_engine
 
 if TYPE_CHECKING:
     from sims.task import Task
 
-FRAMES = 12
+FRAMES = 8
 """The most frames that are looked at, spread evenly over those that count."""
+SLIPS = 0.8
+"""Of the greatest friction that the normal force allows: what has more of it slips."""
 SAME_TORQUE = 1e-3
 """Relative; a smaller difference of torques from the same state is none."""
 REST = "dynamics"
@@ -95,53 +98,73 @@ def explain(
     """
     if not partings:
         return []
-    rows = [(t, p) for p in partings for t in looked_at(p)]
-    where = [(t, p.env) for t, p in rows]
-    bodies = np.array([p.body for _, p in rows])
-    states = sides.first.qpos, sides.first.qvel
-    given = [
-        moments(states, sides.first.acts, track.acts, where)
+    frames = [looked_at(parting) for parting in partings]
+    pairs = zip(partings, frames, strict=True)
+    where = [(t, parting.env) for parting, own in pairs for t in own]
+    synced = resync(task, instruments, engines, sides, where, tolerances)
+    causes, begin = [], 0
+    slick = [
+        instruments.coefficients(fields_of(track, where)["geom_friction"])
         for track in (sides.first, sides.second)
     ]
-    made = np.empty((len(LAYERS) + 1, len(rows), 6))
-    whole: list[Stepped] = []
-    for removed in range(len(LAYERS) + 1):
-        steps = [
-            one_step(find_engine(task, name)[1], instruments, one, removed)
-            for name, one in zip(engines, given, strict=True)
-        ]
-        whole = whole or steps
-        apart = offset(steps[0].reading, steps[1].reading, tolerances)
-        made[removed] = apart[np.arange(len(rows)), bodies]
-    causes, begin = [], 0
-    for parting in partings:
-        end = begin + len(looked_at(parting))
-        near = instruments.pairs_of(instruments.bodies[parting.body])
-        rough = roughness(*(one.reading.at(slice(begin, end)) for one in whole), near)
-        strong = differing(*(one.torque[begin:end] for one in whole))
-        owned = Owned(friction=rough, servo=float(strong))
-        shares, kind, worst, explained = weigh(made[:, begin:end], owned, parting)
-        moment = given[0].part(slice(begin + worst, begin + worst + 1))
-        evidence = Evidence(
-            instruments=instruments,
-            engines=labels(engines),
-            body=instruments.bodies[parting.body],
-            readings=[one.reading.at(begin + worst) for one in whole],
-            torques=[one.torque[begin + worst] for one in whole],
-            qpos=moment.qpos[0],
+    for parting, own in zip(partings, frames, strict=True):
+        rows = slice(begin, begin + len(own))
+        steps = synced.whole[0].at(rows), synced.whole[1].at(rows)
+        made = synced.made[:, rows, parting.body]
+        slips = np.any(
+            [
+                step.reading.friction > SLIPS * mu[rows] * step.reading.normal
+                for step, mu in zip(steps, slick, strict=True)
+            ],
+            axis=0,
         )
-        place, measured = evidence.tell(kind)
-        causes.append(
-            Cause(
-                kind=kind,
-                where=place,
-                measured=measured,
-                shares=shares,
-                explained=explained,
-            )
-        )
-        begin = end
+        causes.append(_cause(instruments, labels(engines), parting, steps, made, slips))
+        begin = rows.stop
     return causes
+
+
+def _cause(
+    instruments: Instruments,
+    names: tuple[str, str],
+    parting: Parting,
+    steps: tuple[Stepped, Stepped],
+    made: np.ndarray,
+    slips: np.ndarray,
+) -> Cause:
+    """One parting's cause.
+
+    Args:
+        instruments: of the scene.
+        names: of the engines.
+        parting: what is to be explained.
+        steps: of both engines, with all the physics, one row for each frame.
+        made: (layers + 1, frames, 6) by the steps, after so many removals.
+        slips: (frames, pairs) whether each slips in one of them.
+    """
+    body = instruments.bodies[parting.body]
+    one, two = steps
+    near = instruments.pairs_of(body)
+    owned = Owned(
+        friction=roughness(one.reading, two.reading, slips, near),
+        servo=float(differing(one.torque, two.torque)),
+    )
+    shares, kind, worst, explained = weigh(made, owned, parting)
+    evidence = Evidence(
+        instruments=instruments,
+        engines=names,
+        body=body,
+        readings=[step.reading.at(worst) for step in steps],
+        torques=[step.torque[worst] for step in steps],
+        qpos=one.qpos[worst],
+    )
+    place, measured = evidence.tell(kind)
+    return Cause(
+        kind=kind,
+        where=place,
+        measured=measured,
+        shares=shares,
+        explained=explained,
+    )
 
 
 def weigh(
@@ -195,16 +218,20 @@ def differing(first: np.ndarray, second: np.ndarray) -> bool:
     return bool((apart > SAME_TORQUE * np.abs(first).max(initial=0.0)).any())
 
 
-def roughness(first: Reading, second: Reading, pairs: list[int]) -> float:
+def roughness(
+    first: Reading, second: Reading, slips: np.ndarray, pairs: list[int]
+) -> float:
     """How much of a difference in friction is not due to the force that presses.
 
     With the ratio r of friction to normal force N, the friction of the two differs by
     mean(N) times the difference of r, which is friction's own, and by mean(r) times the
-    difference of N. Pairs that touch in one engine alone have no friction of their own.
+    difference of N. Pairs that slip in neither, or touch in one engine alone, have no
+    friction of their own: they stick, and what holds them is the contact.
 
     Args:
         first: (..., pairs).
         second: (..., pairs).
+        slips: (..., pairs) which of them slip.
         pairs: indices of those that count.
 
     Returns:
@@ -217,8 +244,8 @@ def roughness(first: Reading, second: Reading, pairs: list[int]) -> float:
         np.divide(f, n, out=np.zeros_like(n), where=touch)
         for f, n in ((f1, n1), (f2, n2))
     )
-    own = np.abs(r2 - r1) * (n1 + n2) / 2
+    own = np.abs(r2 - r1) * (n1 + n2) / 2 * slips[..., pairs]
     pressed = np.abs(n2 - n1) * (r1 + r2) / 2
-    alone = np.where(touch, 0.0, np.abs(f2 - f1))
-    total = own.sum() + pressed.sum() + alone.sum()
+    others = np.where(touch & slips[..., pairs], pressed, np.abs(f2 - f1))
+    total = own.sum() + others.sum()
     return float(own.sum() / total) if total > 0 else 1.0

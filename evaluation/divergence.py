@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from sims.policy import Policy
     from sims.task import Task
 
+EPISODES = 10
+"""Where nobody says how many."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -61,7 +64,7 @@ def diverge(
     engines: Sequence[str],
     *,
     randomize: str = "none",
-    episodes: int = 10,
+    episodes: int = EPISODES,
     steps: int | None = None,
     seed: int = 0,
     tolerances: Tolerances | None = None,
@@ -102,7 +105,9 @@ def diverge(
     tolerances = tolerances or Tolerances()
     if not isinstance(policy, str):
         randomize, seed, episodes = policy.randomize, policy.seed, len(policy.ids)
-    the_task, names = _check(task, engines, randomize, episodes, seed, tolerances)
+    the_task, names = _check(
+        *(task, engines, randomize, episodes, seed, num_envs, tolerances)
+    )
     steps = _steps(steps, the_task)
 
     def make_actor(rows: np.ndarray) -> "Policy":
@@ -176,6 +181,7 @@ def _check(
     randomize: str,
     episodes: int,
     seed: int,
+    num_envs: int | None,
     tolerances: Tolerances,
 ) -> tuple["Task", tuple[str, str]]:
     """Refuse what cannot run; the task, and the names of two engines."""
@@ -206,5 +212,7 @@ def _check(
             f"tolerances must be above 0, got {tolerances.position:g} m and "
             f"{tolerances.angle:g} rad"
         )
+    if num_envs is not None and num_envs < 1:
+        raise UsageError(f"num_envs must be at least 1, got {num_envs}")
     check_seed(seed)
     return the_task, (first, second)

@@ -2,7 +2,7 @@
 ``divergence.json``. Like the report it asks the network for nothing."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -219,6 +219,8 @@ def _figures(comparison: Comparison) -> list[dict[str, Any]]:
         }
         term = name.startswith(TERM)
         axis = shared_axis(list(bands.values()), error=not term)
+        if name in levels:
+            axis = replace(axis, high=max(axis.high, 1.5 * levels[name]))
         colours = {line: index % 4 for index, line in enumerate(bands)}
         figures.append(
             {

@@ -72,8 +72,10 @@ class Instruments:
         self.bodies = [b for b in range(1, bare.nbody) if bare.body_weldid[b] != 0]
         """Ids of the bodies that can move."""
         self.names = [bare.body(b).name for b in self.bodies]
-        self.pairs = touching_pairs(bare)
-        """Ids of two bodies that can touch, the lower one first."""
+        self.touching = touching(bare)
+        """By ids of two bodies that can touch, the lower one first, their geoms that
+        can."""
+        self.pairs = list(self.touching)
         self._contacts = []
         self._poses = []
         for body in self.names:
@@ -104,6 +106,24 @@ class Instruments:
         first, second = (self.model.body(b).name for b in self.pairs[index])
         return f"{second} on {first}" if self.pairs[index][0] else f"{second} on world"
 
+    def coefficients(self, friction: np.ndarray) -> np.ndarray:
+        """The least coefficient of sliding friction of each pair.
+
+        Args:
+            friction: (..., ngeom, 3) model field ``geom_friction``.
+
+        Returns:
+            (..., pairs)
+        """
+        rank, columns = self.model.geom_priority, []
+        for geoms in self.touching.values():
+            each = []
+            for a, b in geoms:
+                sides = [g for g in (a, b) if rank[g] == max(rank[a], rank[b])]
+                each.append(friction[..., sides, 0].max(axis=-1))
+            columns.append(np.min(each, axis=0))
+        return np.stack(columns, axis=-1) if columns else friction[..., :0, 0]
+
     def pairs_of(self, body: int) -> list[int]:
         """Indices of the pairs with a body of the same tree."""
         root = self.model.body_rootid
@@ -124,15 +144,20 @@ class Instruments:
         return np.flatnonzero(own & (hinge | slide)).tolist()
 
 
-def touching_pairs(model: "mujoco.MjModel") -> list[tuple[int, int]]:
-    """Pairs of bodies with geoms that may touch, at least one of which moves."""
+def touching(
+    model: "mujoco.MjModel",
+) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Geoms that may touch, by their bodies, at least one of which moves."""
     from sims.engines.bullet_layout import colliding_pairs
 
     owner, weld = model.geom_bodyid, model.body_weldid
-    explicit = zip(model.pair_geom1, model.pair_geom2, strict=True)
-    geoms = [*colliding_pairs(model), *explicit]
-    pairs = {tuple(sorted((int(owner[a]), int(owner[b])))) for a, b in geoms}
-    return sorted((a, b) for a, b in pairs if weld[a] or weld[b])
+    explicit = zip(model.pair_geom1.tolist(), model.pair_geom2.tolist(), strict=True)
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for geoms in (*colliding_pairs(model), *explicit):
+        first, second = sorted(int(owner[g]) for g in geoms)
+        if weld[first] or weld[second]:
+            found.setdefault((first, second), []).append(geoms)
+    return dict(sorted(found.items()))
 
 
 def _add_pose(spec: "mujoco.MjSpec", body: str) -> tuple[str, str]:

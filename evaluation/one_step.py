@@ -5,22 +5,25 @@ what then differs was not there before. Removed one after the other are friction
 contact, servos, and joints' limits and friction; where the difference goes with one of
 them, it was made by that one.
 
-An engine that is put into a state has no memory: MuJoCo's solver starts cold, which
-moves nothing beyond its tolerance; ``bullet`` lacks, for its first physics step, what
-it knows of the force of a lasting contact.
+An engine that is put into a state has no memory. MuJoCo's solver starts cold, which
+moves nothing beyond its tolerance. But ``bullet`` knows the force of a lasting contact
+from the step before, and without that a standing robot sinks by a quarter of a
+millimetre. So an engine may have a run-up: it is put into an earlier state of its own,
+and gets to the one in question by itself.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evaluation.instruments import Instruments, Reading, stack
-from evaluation.tape import Acts
 
 if TYPE_CHECKING:
     import mujoco
 
+    from evaluation.side_by_side import Track
     from sims.engine import Engine
     from sims.engines import EngineEntry
 
@@ -30,22 +33,25 @@ LAYERS = ("friction", "contact", "servo", "limit")
 
 @dataclass(frozen=True, kw_only=True)
 class Moments:
-    """States to start from, one row each, and what acts then."""
+    """States to start from, one row each, and what acts from then on."""
 
     qpos: np.ndarray
     """(rows, nq)"""
     qvel: np.ndarray
     """(rows, nv)"""
     ctrl: np.ndarray
-    """(substeps, rows, nu)"""
+    """(physics steps, rows, nu)"""
     wrenches: list[dict[str, np.ndarray]]
     """By physics step, (rows, 6) by body."""
     fields: dict[str, np.ndarray]
     """(rows, ...) by name, of the engine that is to step."""
+    warm: int = 0
+    """Physics steps of the run-up; the others are the control step that counts."""
 
     def part(self, rows: slice) -> "Moments":
         """Some of the rows."""
-        return Moments(
+        return replace(
+            self,
             qpos=self.qpos[rows],
             qvel=self.qvel[rows],
             ctrl=self.ctrl[:, rows],
@@ -53,49 +59,93 @@ class Moments:
             fields={name: values[rows] for name, values in self.fields.items()},
         )
 
+    def cold(self, qpos: np.ndarray, qvel: np.ndarray) -> "Moments":
+        """The control step that counts alone, from states where the run-up ends."""
+        return replace(
+            self,
+            qpos=qpos,
+            qvel=qvel,
+            ctrl=self.ctrl[self.warm :],
+            wrenches=self.wrenches[self.warm :],
+            warm=0,
+        )
 
-def moments(
-    states: tuple[np.ndarray, np.ndarray],
-    driven: list[Acts],
-    fielded: list[Acts],
-    where: list[tuple[int, int]],
-) -> Moments:
-    """Rows of a track.
+    def within(self, fields: dict[str, np.ndarray]) -> "Moments":
+        """The same with other model fields."""
+        return replace(self, fields=fields)
+
+
+def moments(track: "Track", where: list[tuple[int, int]], run_up: int = 0) -> Moments:
+    """Rows of what an engine did.
 
     Args:
-        states: qpos and qvel, (steps + 1, n, ...).
-        driven: acts of each step, whose ctrl and wrenches count.
-        fielded: acts whose model fields count.
-        where: (step, environment) of each row.
+        track: all of it.
+        where: (control step, environment) of each row.
+        run_up: control steps before, at most as many as come before each row.
     """
-    chosen = [(driven[t], n) for t, n in where]
-    ctrl = np.stack([acts.ctrl[:, n] for acts, n in chosen], axis=1)
-    bodies = {b for acts, _ in chosen for one in acts.wrenches for b in one}
-    none = np.zeros((1 + max(n for _, n in where), 6))
+    frames = range(-run_up, 1)
+    acts = [[track.acts[t + i] for i in frames] for t, _ in where]
+    envs = [n for _, n in where]
+    ctrl = np.stack(
+        [
+            np.concatenate([one.ctrl[:, n] for one in row])
+            for row, n in zip(acts, envs, strict=True)
+        ],
+        axis=1,
+    )
+    pushes = [[w for one in row for w in one.wrenches] for row in acts]
+    bodies = sorted({b for row in pushes for one in row for b in one})
+    none = np.zeros((1 + max(envs), 6))
     wrenches = [
         {
-            body: np.stack([acts.wrenches[s].get(body, none)[n] for acts, n in chosen])
-            for body in sorted(bodies)
+            body: np.stack(
+                [row[s].get(body, none)[n] for row, n in zip(pushes, envs, strict=True)]
+            )
+            for body in bodies
         }
         for s in range(len(ctrl))
     ]
-    fields = {
-        name: np.stack([fielded[t].fields[name][n] for t, n in where])
-        for name in fielded[0].fields
+    qpos, qvel = (
+        np.stack([array[t - run_up, n] for t, n in where])
+        for array in (track.qpos, track.qvel)
+    )
+    fields = fields_of(track, where)
+    warm = len(ctrl) - len(acts[0][-1].ctrl)
+    return Moments(
+        qpos=qpos, qvel=qvel, ctrl=ctrl, wrenches=wrenches, fields=fields, warm=warm
+    )
+
+
+def fields_of(track: "Track", where: list[tuple[int, int]]) -> dict[str, np.ndarray]:
+    """The model fields of an engine, (rows, ...) by name."""
+    return {
+        name: np.stack([track.acts[t].fields[name][n] for t, n in where])
+        for name in track.acts[0].fields
     }
-    qpos, qvel = (np.stack([array[t, n] for t, n in where]) for array in states)
-    return Moments(qpos=qpos, qvel=qvel, ctrl=ctrl, wrenches=wrenches, fields=fields)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stepped:
     """What came of it, one row for each moment."""
 
+    qpos: np.ndarray
+    """(rows, nq) from where the step that counts starts."""
+    qvel: np.ndarray
+    """(rows, nv)"""
     reading: Reading
     """Poses after the step; contact forces are means over its physics steps, and points
     the most that there were."""
     torque: np.ndarray
-    """(rows, nu) of the actuators in the state from which the step starts [N, N m]."""
+    """(rows, nu) of the actuators where it starts [N, N m]."""
+
+    def at(self, index: Any) -> "Stepped":
+        """Some rows, or one."""
+        return Stepped(
+            qpos=self.qpos[index],
+            qvel=self.qvel[index],
+            reading=self.reading.at(index),
+            torque=self.torque[index],
+        )
 
 
 def one_step(
@@ -107,8 +157,10 @@ def one_step(
         entry: of the engine.
         instruments: of the scene.
         given: where to start.
-        removed: how many of :data:`LAYERS` are taken away.
+        removed: how many of :data:`LAYERS` are taken away. In a run-up only friction
+            can be, when it ends.
     """
+    assert not given.warm or removed <= 1
     model = without(instruments.model, removed)
     size = min(len(given.qpos), entry.default_num_envs)
     parts = []
@@ -116,28 +168,33 @@ def one_step(
         part = given.part(slice(begin, begin + size))
         engine = entry.make(model, len(part.qpos), threads=1)
         try:
-            parts.append(_step(engine, instruments, part, removed))
+            parts.append(_step(engine, instruments, part, removed >= 1))
         finally:
             engine.close()
-    joined = {
+    return joined(parts)
+
+
+def joined(parts: Sequence[Stepped]) -> Stepped:
+    """The rows of several."""
+    reading = {
         name: np.concatenate([getattr(p.reading, name) for p in parts])
         for name in Reading.__dataclass_fields__
     }
-    torque = np.concatenate([p.torque for p in parts])
-    return Stepped(reading=Reading(**joined), torque=torque)
+    rows = {
+        name: np.concatenate([getattr(p, name) for p in parts])
+        for name in ("qpos", "qvel", "torque")
+    }
+    return Stepped(reading=Reading(**reading), **rows)
 
 
 def without(model: "mujoco.MjModel", removed: int) -> "mujoco.MjModel":
-    """A copy of a model without the first so many of :data:`LAYERS`."""
+    """A copy of a model without contact and what follows it in :data:`LAYERS`."""
     import copy
 
     import mujoco
 
     off = mujoco.mjtDisableBit
     left = copy.copy(model)
-    if removed >= 1:
-        left.geom_friction[:] = 0.0
-        left.pair_friction[:] = 0.0
     if removed >= 2:
         left.opt.disableflags |= int(off.mjDSBL_CONTACT)
     if removed >= 3:
@@ -150,38 +207,42 @@ def without(model: "mujoco.MjModel", removed: int) -> "mujoco.MjModel":
 
 
 def _step(
-    engine: "Engine", instruments: Instruments, given: Moments, removed: int
+    engine: "Engine", instruments: Instruments, given: Moments, slippery: bool
 ) -> Stepped:
     from sims.engine import default_field
 
     everywhere = np.ones(engine.num_envs, bool)
     for name, values in given.fields.items():
-        if removed and name == "geom_friction":
-            continue
         if (values != default_field(engine.model, name)).any():
             engine.set_field(name, values, everywhere)
     engine.reset(everywhere, given.qpos, given.qvel)
-    engine.ctrl[:] = given.ctrl[0]
-    torque = np.array(
-        [engine.snapshot(i)[1].actuator_force for i in range(engine.num_envs)]
-    )
-    readings, pushed = [], {}
-    for ctrl, wrenches in zip(given.ctrl, given.wrenches, strict=True):
-        engine.ctrl[:] = ctrl
-        if wrenches is not pushed:
-            for body, wrench in wrenches.items():
-                engine.apply_wrench(body, wrench, everywhere)
-            pushed = wrenches
+    for s in range(given.warm):
+        _act(engine, given, s)
+        engine.step(1)
+    if slippery:
+        engine.set_field("geom_friction", 0.0, everywhere)
+    starts = np.array(engine.qpos, float), np.array(engine.qvel, float)
+    engine.ctrl[:] = given.ctrl[given.warm]
+    forces = (engine.snapshot(i)[1].actuator_force for i in range(engine.num_envs))
+    torque = np.array([force.copy() for force in forces])
+    readings = []
+    for s in range(given.warm, len(given.ctrl)):
+        _act(engine, given, s)
         engine.step(1)
         readings.append(instruments.read(engine))
     steps = stack(readings)
-    return Stepped(
-        reading=Reading(
-            position=steps.position[-1],
-            quaternion=steps.quaternion[-1],
-            points=steps.points.max(axis=0),
-            normal=steps.normal.mean(axis=0),
-            friction=steps.friction.mean(axis=0),
-        ),
-        torque=torque,
+    reading = Reading(
+        position=steps.position[-1],
+        quaternion=steps.quaternion[-1],
+        points=steps.points.max(axis=0),
+        normal=steps.normal.mean(axis=0),
+        friction=steps.friction.mean(axis=0),
     )
+    return Stepped(qpos=starts[0], qvel=starts[1], reading=reading, torque=torque)
+
+
+def _act(engine: "Engine", given: Moments, step: int) -> None:
+    """Let act what acts in a physics step."""
+    engine.ctrl[:] = given.ctrl[step]
+    for body, wrench in given.wrenches[step].items():
+        engine.apply_wrench(body, wrench, np.ones(engine.num_envs, bool))

@@ -37,7 +37,12 @@ class Written:
 
 
 def write_report(
-    folder: str | Path, results: Sequence[Rollout], command: str, *, videos: bool = True
+    folder: str | Path,
+    results: Sequence[Rollout],
+    command: str,
+    *,
+    videos: bool = True,
+    divergence: str | None = None,
 ) -> Written:
     """Write ``results.json`` and ``index.html``, each whole or not at all.
 
@@ -46,6 +51,8 @@ def write_report(
         results: of :func:`evaluation.rollout.evaluate`.
         command: that produces them again.
         videos: whether to record a success and a failure of each policy and engine.
+        divergence: name of a page in the folder that says where two engines part
+            (:mod:`evaluation.divergence_page`); None: there is none.
 
     Raises:
         SandbotError: the folder cannot be written to.
@@ -55,7 +62,7 @@ def write_report(
     results_file = write_rows(path, table)
     clips, warning = record_clips(results) if videos else ([], None)
     page = path / PAGE
-    text = render_page(results, table, pairs, clips, warning)
+    text = render_page(results, table, pairs, clips, warning, divergence)
     write_bytes(page, text.encode())
     return Written(
         page=page, results=results_file, rows=table, gaps=pairs, warning=warning
@@ -68,6 +75,7 @@ def render_page(
     pairs: Sequence[Gap],
     clips: Sequence[Clip] = (),
     warning: str | None = None,
+    divergence: str | None = None,
 ) -> str:
     """The page as text.
 
@@ -77,6 +85,7 @@ def render_page(
         pairs: the same episodes in two engines.
         clips: to show.
         warning: why there are none.
+        divergence: see :func:`write_report`.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -105,6 +114,7 @@ def render_page(
         figures=_figures(results, engines),
         clips=[_clip(clip) for clip in clips],
         warning=warning,
+        divergence=divergence,
         machine=machine(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

@@ -52,6 +52,9 @@ class Options(Seeded, Batched, TaskOrEnv, Networked, Executed):
     """Exit with code 1 if the lowest success rate is under this, 0 to 1."""
     no_videos: Flag = False
     """Leave the videos out of the report."""
+    diverge: Flag = False
+    """With two engines and --report: also a page of where the first two part under the
+    first policy's actions, and why, as sandbot diverge makes it."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -60,6 +63,12 @@ def run(arguments: Sequence[str]) -> int:
     if options.min_success is not None and not 0 <= options.min_success <= 1:
         raise UsageError(
             f"--min-success is a fraction from 0 to 1, got {options.min_success:g}"
+        )
+    engines = options.engine or ()
+    if options.diverge and (len(engines) < 2 or options.report is None):
+        raise UsageError(
+            "--diverge makes a page of --report about two engines: give both, such as "
+            "--engine mujoco bullet --report out/"
         )
     from evaluation.cards import update_cards
     from evaluation.compare import gaps
@@ -75,8 +84,13 @@ def run(arguments: Sequence[str]) -> int:
     _print(table, gaps(results))
     update_cards(table)
     if options.report is not None:
+        page = _diverge(options, command) if options.diverge else None
         written = write_report(
-            options.report, results, command, videos=not options.no_videos
+            options.report,
+            results,
+            command,
+            videos=not options.no_videos,
+            divergence=page,
         )
         if written.warning:
             print(written.warning)
@@ -111,6 +125,30 @@ def _evaluate(options: Options) -> list:
             on_start=start,
             progress=bar.update,
         )
+
+
+def _diverge(options: Options, command: str) -> str:
+    """Write the page of where the first two engines part; its name."""
+    from tqdm import tqdm
+
+    from evaluation.divergence import EPISODES, diverge
+    from evaluation.divergence_page import write_comparison
+
+    assert options.engine is not None and options.report is not None
+    with tqdm(unit="step", unit_scale=True, disable=None, leave=False) as bar:
+        comparison = diverge(
+            options.find_task().name,
+            options.policy[0],
+            options.engine[:2],
+            randomize=options.randomize[0],
+            episodes=min(options.episodes, EPISODES),
+            seed=options.seed,
+            num_envs=options.num_envs,
+            device=options.device,
+            execution=options.execution(),
+            progress=bar.update,
+        )
+    return write_comparison(options.report, comparison, command)[0].name
 
 
 def _print(table: "Sequence[Row]", pairs: "Sequence[Gap]") -> None:
