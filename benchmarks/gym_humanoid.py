@@ -74,7 +74,7 @@ def differences(
     data: list[Any] = [getattr(peer, "data") for peer in peers]  # noqa: B009
     qpos, qvel = (np.array([getattr(d, n) for d in data]) for n in ("qpos", "qvel"))
     env.engine.reset(np.ones(seeds, bool), qpos, qvel)
-    env.task.note(env.engine, env.state, None)
+    env.task.note(env.engine, env.state)
     kinds = ("observation", "reward", *TERMS, "ends", "falls")
     found: dict[str, float] = dict.fromkeys(kinds, 0.0)
     seen = env.task.observe(env.engine, env.state)["state"]

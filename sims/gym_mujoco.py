@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import Array, Mask, Obs
 from sims.engines import EngineEntry
 from sims.randomization import Randomization
 from sims.task import Marker, TaskDefaults, TaskState
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import mujoco
 
     from sims.draws import Draws
+
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,14 +215,17 @@ class GymMujocoTask(TaskDefaults):
     ) -> None:
         """Start near the scene's own posture, nearly at rest."""
         model, noise = self.model, self.what.noise
-        qpos = model.qpos0 + draws.uniform("start_qpos", -noise, noise, (model.nq,))
+        rows = np.flatnonzero(where)
+        drawn, qpos, qvel = draws.at(rows), engine.qpos.copy(), engine.qvel.copy()
+        offsets = drawn.uniform("start_qpos", -noise, noise, (model.nq,))
+        qpos[rows] = model.qpos0 + offsets
         if self.what.normal_speed:
-            qvel = noise * draws.normal("start_qvel", (model.nv,))
+            qvel[rows] = noise * drawn.normal("start_qvel", (model.nv,))
         else:
-            qvel = draws.uniform("start_qvel", -noise, noise, (model.nv,))
+            qvel[rows] = drawn.uniform("start_qvel", -noise, noise, (model.nv,))
         engine.reset(where, qpos, qvel)
-        self.note(engine, state, where)
-        assign(state.speed, 0.0, where)
+        self.note(engine, state, rows)
+        state.speed[rows] = 0.0
 
     def advance(self, engine: Any, state: GymMujocoState, action: Array) -> None:
         """Hold the torques through a control step. Like Gymnasium, a cost counts what
@@ -229,13 +234,21 @@ class GymMujocoTask(TaskDefaults):
         engine.ctrl[:] = action
         engine.step(self.substeps)
         state.steps += 1
-        self.note(engine, state, None)
+        self.note(engine, state)
         state.speed[:] = (state.place - before) / self.control_dt
 
-    def note(self, engine: Any, state: GymMujocoState, where: Mask | None) -> None:
-        """Keep what is observed now in some environments, None: in all, since a step
-        of the engine overwrites it, and a loaded state does not have it."""
-        what, rows = self.what, slice(None) if where is None else where
+    def note(
+        self, engine: Any, state: GymMujocoState, rows: slice | np.ndarray = _ALL
+    ) -> None:
+        """Keep what is observed now, since a step of the engine overwrites it, and a
+        loaded state does not have it.
+
+        Args:
+            engine: to read from.
+            state: to write to.
+            rows: of which environments.
+        """
+        what = self.what
         parts = [engine.qpos[rows, what.hidden :], engine.qvel[rows]]
         for field, first in what.derived:
             values = engine.derived(field)[rows, first:]

@@ -49,6 +49,8 @@ class MujocoEngine:
     fields: tuple[str, ...] = FIELDS
     persistent = False
     """Whether each environment keeps an ``MjData`` of its own."""
+    stage = _VEL
+    """What is made current after a step."""
 
     def __init__(self, model: mujoco.MjModel, num_envs: int, *, threads: int = 0):
         """Make the simulations, at the model's initial state.
@@ -111,7 +113,7 @@ class MujocoEngine:
         """See :meth:`Engine.step <sims.engine.Engine.step>`."""
         if self._stale is not None:
             self._derive()
-        self.batch.step(nstep=substeps, stage=_VEL)
+        self.batch.step(nstep=substeps, stage=self.stage)
         self._warned.note()
         self._sensors[:] = self._live_sensors
 

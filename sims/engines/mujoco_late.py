@@ -26,6 +26,8 @@ from sims.engines.mujoco import MujocoEngine
 class LateMujocoEngine(MujocoEngine):
     """See the module's top."""
 
+    stage = int(mujoco.mjtStage.mjSTAGE_NONE)
+
     def __init__(
         self,
         model: mujoco.MjModel,
@@ -78,11 +80,7 @@ class LateMujocoEngine(MujocoEngine):
 
     def step(self, substeps: int = 1) -> None:
         """Advance by ``substeps * dt`` with ``ctrl`` held; what is derived is late."""
-        if self._stale is not None:
-            self._derive()
-        self.batch.step(nstep=substeps)
-        self._warned.note()
-        self._sensors[:] = self._live_sensors
+        super().step(substeps)
         if len(self._forces):
             self._press()
 

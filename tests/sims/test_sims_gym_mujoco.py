@@ -40,7 +40,7 @@ def copy_states(env: Any, theirs: list[Any]) -> None:
     bare = [peer.unwrapped.data for peer in theirs]
     qpos, qvel = (np.array([getattr(d, n) for d in bare]) for n in ("qpos", "qvel"))
     env.engine.reset(EVERYWHERE, qpos, qvel)
-    env.task.note(env.engine, env.state, None)
+    env.task.note(env.engine, env.state)
 
 
 @pytest.mark.parametrize("name", PEERS)
