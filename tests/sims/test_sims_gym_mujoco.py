@@ -138,6 +138,25 @@ def test_an_episode_that_ends_says_what_was_last_seen() -> None:
     env.close()
 
 
+def test_a_push_is_a_force_even_where_nothing_touches() -> None:
+    env = make_env("gym-humanoid", num_envs=2)
+    env.reset()
+    peer: Any = gym.make("Humanoid-v5").unwrapped
+    peer.reset(seed=0)
+    start = peer.data.qpos.copy()
+    start[2] += 1.0
+    peer.set_state(start, np.zeros(23))
+    env.engine.reset(np.ones(2, bool), start, np.zeros(23))
+    wrench = np.array([[0.0] * 6, [30.0, -20.0, 10.0, 1.0, 2.0, 3.0]])
+    env.engine.apply_wrench("torso", wrench, np.ones(2, bool))
+    peer.data.xfrc_applied[peer.model.body("torso").id] = wrench[1]
+    obs, *_ = env.step(np.zeros((2, 17)))
+    their, *_ = peer.step(np.zeros(17))
+    np.testing.assert_allclose(obs["state"][1], their, rtol=0, atol=1e-6)
+    assert np.abs(their[-78:]).max() > 10 and not obs["state"][0, -78:].any()
+    env.close()
+
+
 def test_a_saved_moment_is_loaded_to_the_bit() -> None:
     env = make_env("gym-humanoid", num_envs=2, seed=5)
     env.reset()
