@@ -254,7 +254,7 @@ class Pushes:
 
     def _usual_body(self) -> str:
         """The one that floats, the one that bears the robot's tip, or else the last
-        one that a motor moves."""
+        one that a motor moves, or that moves at all."""
         from assets import ROBOTS
 
         model = self._env.engine.model
@@ -265,6 +265,8 @@ class Pushes:
         if robot is not None:
             site = model.site(robot().tip)
             return model.body(int(site.bodyid[0])).name
+        if not model.njnt:
+            return model.body(model.nbody - 1).name  # nothing moves, and nothing will
         last = max(_driven(model), default=-1)
         return model.body(int(model.jnt_bodyid[last])).name
 

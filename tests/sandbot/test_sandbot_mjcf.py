@@ -56,6 +56,41 @@ def test_video_of_a_file(scene: Path, tmp_path: Path) -> None:
     assert out.stat().st_size > 1000
 
 
+def test_a_scene_in_which_nothing_moves_is_shown_and_pushed(tmp_path: Path) -> None:
+    from policies import make_policy
+    from sims.viewers.loop import Session
+
+    path = tmp_path / "floor.xml"
+    path.write_text('<mujoco><worldbody><geom type="plane"/></worldbody></mujoco>')
+    env = make_env(MjcfTask(path))
+    session = Session(env, make_policy("zero", env.task, 1), steps=3)
+    session.push()
+    while not session.finished:
+        session.tick()
+    assert session.failure is None and session.status().error is None
+    assert session.cameras() == ["follow"]
+    env.close()
+
+
+def test_bodies_without_a_name_can_be_pushed(tmp_path: Path) -> None:
+    from policies import make_policy
+    from sims.viewers.loop import Session
+
+    path = tmp_path / "box.xml"
+    path.write_text(
+        "<mujoco><worldbody><body><freejoint/><site/><geom size='.1'/></body>"
+        "</worldbody></mujoco>"
+    )
+    env = make_env(MjcfTask(path))
+    session = Session(env, make_policy("zero", env.task, 1))
+    session.push(force=np.array([5.0, 0.0, 0.0]))
+    for _ in range(3):
+        session.tick()
+    assert session.failure is None
+    assert env.engine.qvel[0, 0] > 0.01
+    env.close()
+
+
 def test_gym_alohas_scene_runs(capsys: pytest.CaptureFixture[str]) -> None:
     call = ["play", "--mjcf", str(scene_path()), "--viewer", "none", "--steps", "3"]
     assert main([*call, "--speed", "8"]) == 0
