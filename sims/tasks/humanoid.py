@@ -121,24 +121,36 @@ class HumanoidTask(HumanoidBody):
         Only the chosen environments cost anything.
         """
         rows = np.flatnonzero(where)
-        drawn, nu = draws.at(rows), len(self.joints)
-        spread = np.where(np.arange(nu) < LEGS, 0.0, 0.1)
-        start = np.repeat(self.model.key("stand").qpos[None], len(rows), axis=0)
-        start[:, 7:] += drawn.uniform("start_angles", -spread, spread, (nu,))
-        yaw = drawn.uniform("start_yaw", -np.pi, np.pi)
+        drawn, spread = draws.at(rows), self._spread
+        off = drawn.uniform("posture", -spread, spread, spread.shape)
+        angles, yaw, speed = off[:, :-3], off[:, -3], off[:, -2:]
+        start = np.repeat(self._stand[None], len(rows), axis=0)
+        start[:, 7:] += angles
         start[:, 3], start[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
         x, y = self.begin(state, rows, drawn)
         start[:, 0], start[:, 1] = x, y
         start[:, 2] += self.ground(x, y)
         qpos, qvel = engine.qpos.copy(), np.zeros(engine.qvel.shape)
         qpos[rows] = start
-        qvel[rows, :2] = drawn.uniform("start_velocity", -0.05, 0.05, (2,))
+        qvel[rows, :2] = speed
         engine.reset(where, qpos, qvel)
         assign(engine.ctrl, self.posture, where)
         assign(state.target, self.posture, where)
         for values in (state.action, state.previous, state.fallen):
             values[rows] = 0
         look(self, engine, state)
+
+    @cached_property
+    def _stand(self) -> np.ndarray:
+        """(nq,) the posture's."""
+        return self.model.key("stand").qpos.copy()
+
+    @cached_property
+    def _spread(self) -> np.ndarray:
+        """(32,) how far starts lie around it: joints [rad], yaw [rad], velocity along x
+        and y [m/s]. One array, since one draw of many numbers is quicker than many."""
+        angles = np.where(np.arange(len(self.joints)) < LEGS, 0.0, 0.1)
+        return np.concatenate([angles, [np.pi, 0.05, 0.05]])
 
     def begin(
         self, state: HumanoidState, rows: np.ndarray, drawn: Draws
@@ -166,6 +178,16 @@ class HumanoidTask(HumanoidBody):
             Heights of that shape, or a number.
         """
         return 0.0
+
+    def clearances(self, engine: Engine, middles: Array, lowest: Array) -> Array:
+        """(num_envs, 2): heights of the soles above the ground [m].
+
+        Args:
+            engine: the world.
+            middles: (num_envs, 2, 3) of the soles, in the world.
+            lowest: (num_envs, 2) height of each sole's lowest corner, likewise.
+        """
+        return lowest - self.ground(middles[:, :, 0], middles[:, :, 1])
 
     def command(self, engine: Engine, state: HumanoidState, action: Array) -> None:
         """Move the servos' targets."""
@@ -202,6 +224,11 @@ class HumanoidTask(HumanoidBody):
         the next level."""
         return ~state.fallen
 
+    def missed(self, state: HumanoidState) -> Mask:
+        """(num_envs,) whether episodes that have run to their end were so bad that the
+        level sinks: none."""
+        return np.zeros(len(state.steps), bool)
+
     def ease(self, state: HumanoidState, rows: np.ndarray) -> Array:
         """(n,) how far some environments are on the way to the task itself, 0 .. 1."""
         return state.level[rows] / TOP
@@ -211,6 +238,7 @@ class HumanoidTask(HumanoidBody):
         ends = (state.steps == self.max_steps) & ~state.fallen
         falls = state.fallen & ~before & (2 * state.steps < self.max_steps)
         rises = ends & self.mastered(state)
+        falls |= ends & self.missed(state)
         state.level[:] = np.clip(state.level + rises - falls, 0, TOP)
 
     def observe(self, engine: Engine, state: HumanoidState) -> Obs:

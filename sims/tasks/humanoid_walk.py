@@ -152,8 +152,9 @@ class HumanoidWalk(HumanoidTask):
         self, engine: Engine, state: HumanoidWalkState, where: Mask, draws: Draws
     ) -> None:
         rows = np.flatnonzero(where)
-        self._draw_commands(state, rows, draws.at(rows))
-        state.phase[rows] = draws.at(rows).uniform("clock", 0, 2 * np.pi)
+        drawn = draws.at(rows)
+        self._draw_commands(state, rows, drawn)
+        state.phase[rows] = drawn.uniform("clock", 0, 2 * np.pi)
         state.last[rows] = -1
         for values in (
             state.raised,
@@ -171,14 +172,16 @@ class HumanoidWalk(HumanoidTask):
     def _draw_commands(
         self, state: HumanoidWalkState, rows: np.ndarray, drawn: Draws
     ) -> None:
-        ease, many = self.ease(state, rows)[:, None], (self.most,)
+        # one draw of many numbers is quicker than many
+        numbers = drawn.uniform("commands", shape=(4, self.most))
+        ahead, aside, turn, hold = (numbers[:, i] for i in range(4))
+        ease = self.ease(state, rows)[:, None]
         slowest, fastest = AHEAD
         fastest = EASY + (fastest - EASY) * ease
-        aside, turn = ASIDE * ease, TURN * ease
-        state.commands[rows, :, 0] = drawn.uniform("ahead", slowest, fastest, many)
-        state.commands[rows, :, 1] = drawn.uniform("aside", -aside, aside, many)
-        state.commands[rows, :, 2] = drawn.uniform("turning", -turn, turn, many)
-        holds = drawn.uniform("holds", *HOLD, many)
+        state.commands[rows, :, 0] = slowest + (fastest - slowest) * ahead
+        state.commands[rows, :, 1] = ASIDE * ease * (2 * aside - 1)
+        state.commands[rows, :, 2] = TURN * ease * (2 * turn - 1)
+        holds = HOLD[0] + (HOLD[1] - HOLD[0]) * hold
         ends = np.round(np.cumsum(holds, axis=1) / self.control_dt).astype(np.int64)
         state.switches[rows, 0] = 0
         state.switches[rows, 1:] = ends[:, :-1]

@@ -103,7 +103,9 @@ def pose(task: HumanoidWalk, motion: Motion, time: float) -> np.ndarray:
 
 
 class Carried(HumanoidWalk):
-    """HumanoidWalk, environment by environment along a motion."""
+    """HumanoidWalk, environment by environment along a motion, for 10 s."""
+
+    max_steps = 500
 
     def __init__(self, motions: list[Motion]) -> None:
         super().__init__()

@@ -78,11 +78,11 @@ def test_steps_are_counted_as_they_are(carried: tuple[Any, dict]) -> None:
     """Two a stride, from the third second on."""
     env, _ = carried
     state, walks = env.state, list(MOTIONS).index("walks")
-    strides = 18 / WALKER.period
+    strides = 8 / WALKER.period
     assert state.turns[walks] == pytest.approx(2 * strides, abs=1)
     assert state.longest[walks] * 0.02 == pytest.approx(WALKER.period / 2, abs=0.03)
     slides = list(MOTIONS).index("slides")
-    assert state.slipped[slides] == pytest.approx(2 * 0.5 * 18, rel=0.01)
+    assert state.slipped[slides] == pytest.approx(2 * 0.5 * 8, rel=0.01)
     assert state.slipped[walks] < 0.005 * state.turns[walks]
 
 
