@@ -13,9 +13,10 @@ number of environments, and Gymnasium the better of ``SyncVectorEnv`` and
 work; without it, its bars are "not measured".
 
 Ratios are told by the clock, and by the processor's time, which others' work on the
-machine disturbs less, so that the bars are on it: what threads do together counts as divided among :data:`THREADS`
-free cores without loss, all of it for EnvPool, the physics alone for ours. There is no
-such figure for ``AsyncVectorEnv``, whose work lies in other processes.
+machine disturbs less, so that the bars are on it: what threads do together counts as
+divided among :data:`THREADS` free cores without loss, all of it for EnvPool, the
+physics alone for ours. There is no such figure for ``AsyncVectorEnv``, whose work lies
+in other processes.
 
     SANDBOT_ENVPOOL_PYTHON=.../bin/python python -m benchmarks.gym_humanoid
 """
