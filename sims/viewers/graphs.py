@@ -1,4 +1,9 @@
-"""The web viewer's window of curves: the reward, its terms, the metrics."""
+"""The web viewer's window of curves: the reward, its terms, the metrics.
+
+One plot below the other, so that a moment stands at the same place in all of them: they
+are as wide, and so are their legends, which tell the latest values. Metrics have plots
+of their own, since their units differ.
+"""
 
 import math
 
@@ -8,18 +13,24 @@ from mujoco.studio.implot import implot
 
 from sims.viewers.curves import SPAN, CurvesView
 
-MOST_METRICS = 4
-"""As many are drawn, each in a plot of its own, since their units differ."""
 _WIDTH, _MARGIN = 440.0, 16.0
 """Of a plot, and of the window from the page's edge [pixels]."""
+_BELOW = 110.0
+"""What is left free below the window [pixels]."""
+_ROW, _FRAME = 18.0, 34.0
+"""Of a legend's line, and what a plot needs around it [pixels]."""
+_METRIC = (58.0, 96.0)
+"""Least and greatest height of a metric's plot; those that do not fit are left out
+[pixels]."""
+_TICKS = 18.0
+"""Height of the lowest plot's seconds [pixels]."""
 _STRIP = 0.07
 """Height of the strip that shows success, of the plot's."""
 
 
 def build_curves_gui(view: CurvesView | None) -> None:
     """The window, at the right edge of the page."""
-    size = imgui.GetIO().DisplaySize
-    first = int(imgui.Cond.FirstUseEver)
+    size, first = imgui.GetIO().DisplaySize, int(imgui.Cond.FirstUseEver)
     corner = imgui.Vec2(size.x - _plot_width() - 2 * _MARGIN, _MARGIN)
     imgui.SetNextWindowPos(corner, first)
     flags = imgui.WindowFlags
@@ -27,21 +38,45 @@ def build_curves_gui(view: CurvesView | None) -> None:
     imgui.Begin("curves", flags=plain | int(flags.AlwaysAutoResize))
     if view is None:
         imgui.TextDisabled("curves begin with the next step")
-    else:
-        _build_reward_gui(view)
-        if len(view.terms) > 1:
-            _build_terms_gui(view)
-        for name, values in list(view.metrics.items())[:MOST_METRICS]:
-            _build_metric_gui(name, view, values)
+    elif implot.BeginAlignedPlots("curves"):
+        _build_plots_gui(view, size.y - _MARGIN - _BELOW)
+        implot.EndAlignedPlots()
     imgui.End()
 
 
-def _build_reward_gui(view: CurvesView) -> None:
+def _build_plots_gui(view: CurvesView, room: float) -> None:
+    several = len(view.terms) > 1
+    rows = max(len(view.terms), 4)
+    heights = [_FRAME + 4 * _ROW] + [_FRAME + rows * _ROW] * several
+    shown, height = metrics_that_fit(len(view.metrics), room - sum(heights) - _TICKS)
+    names = list(view.metrics)[:shown]
+    labels = ["reward", *names, *(view.terms if several else ())]
+    legend = max(imgui.CalcTextSize(f"-0.000 {label}").x for label in labels)
+    heights += [height] * shown
+    heights[-1] += _TICKS
+    _build_reward_gui(view, heights[0], legend, len(heights) == 1)
+    if several:
+        low, high = value_range(list(view.terms.values()))
+        if _begin("terms", heights[1], low, high, len(heights) == 2):
+            for index, (name, values) in enumerate(view.terms.items()):
+                _line(name, view.times, values, 0.0 if index else legend)
+            implot.EndPlot()
+    for index, name in enumerate(names, len(heights) - shown):
+        values = view.metrics[name]
+        last = index == len(heights) - 1
+        if _begin(name, heights[index], *value_range([values]), last):
+            _line(name, view.times, values, legend)
+            implot.EndPlot()
+
+
+def _build_reward_gui(
+    view: CurvesView, height: float, legend: float, last: bool
+) -> None:
     """The reward, and a strip below it while the task is solved."""
     low, high = value_range([view.reward])
-    if not _begin("reward", 130, low, high):
+    if not _begin("reward", height, low, high, last):
         return
-    label = f"{latest(view.reward)} reward###reward"
+    label = _label("reward", view.reward, legend)
     implot.PlotDummy(label)  # colours go by order: blue ...
     implot.PlotDummy("##orange")
     if view.success is not None:  # ... and green
@@ -51,34 +86,19 @@ def _build_reward_gui(view: CurvesView) -> None:
     implot.EndPlot()
 
 
-def _build_terms_gui(view: CurvesView) -> None:
-    low, high = value_range(list(view.terms.values()))
-    if _begin("terms", 60 + 18 * max(len(view.terms), 5), low, high):
-        for name, values in view.terms.items():
-            _line(name, view.times, values)
-        implot.EndPlot()
-
-
-def _build_metric_gui(name: str, view: CurvesView, values: np.ndarray) -> None:
-    low, high = value_range([values])
-    if _begin(name, 84, low, high):
-        _line(name, view.times, values)
-        implot.EndPlot()
-
-
 def _plot_width() -> float:
     return min(_WIDTH, 0.45 * imgui.GetIO().DisplaySize.x)
 
 
-def _begin(name: str, height: float, low: float, high: float) -> bool:
-    """Begin a plot of the last seconds."""
+def _begin(name: str, height: float, low: float, high: float, last: bool) -> bool:
+    """Begin a plot of the last seconds; the last one says how long ago."""
     flags, axis = implot.Flags, implot.AxisFlags
     fixed = int(flags.NoTitle) | int(flags.NoInputs) | int(flags.NoMouseText)
     if not implot.BeginPlot(f"##{name}", imgui.Vec2(_plot_width(), height), fixed):
         return False
-    implot.SetupAxes("", "", int(axis.NoLabel), int(axis.NoLabel))
-    always = int(implot.Cond.Always)
-    implot.SetupAxesLimits(-SPAN, 0.0, low, high, always)
+    bare = int(axis.NoLabel)
+    implot.SetupAxes("", "", bare | (0 if last else int(axis.NoTickLabels)), bare)
+    implot.SetupAxesLimits(-SPAN, 0.0, low, high, int(implot.Cond.Always))
     implot.SetupAxisFormat(int(implot.Axis.X1), "%g s")
     implot.SetupLegend(
         int(implot.Location.NorthEast),
@@ -87,15 +107,30 @@ def _begin(name: str, height: float, low: float, high: float) -> bool:
     return True
 
 
-def _line(name: str, times: np.ndarray, values: np.ndarray) -> None:
-    """One curve; its legend tells the latest value."""
-    label = f"{latest(values)} {name}###{name}"
+def _line(name: str, times: np.ndarray, values: np.ndarray, legend: float) -> None:
+    label = _label(name, values, legend)
     implot.PlotLine(label, times.tolist(), values.tolist())
+
+
+def _label(name: str, values: np.ndarray, legend: float) -> str:
+    """A curve's name after its latest value, at least ``legend`` pixels wide."""
+    text = f"{latest(values)} {name}"
+    missing = legend - imgui.CalcTextSize(text).x
+    if missing > 0:
+        text += " " * round(missing / imgui.CalcTextSize(" ").x)
+    return f"{text}###{name}"
 
 
 def latest(values: np.ndarray) -> str:
     """The last value of a curve, for a legend."""
     return "-" if math.isnan(values[-1]) else f"{values[-1]:.3f}"
+
+
+def metrics_that_fit(count: int, room: float) -> tuple[int, float]:
+    """How many of the metrics are drawn, and how high each is [pixels]."""
+    least, most = _METRIC
+    shown = max(0, min(count, int(room / least)))
+    return shown, min(most, room / shown) if shown else 0.0
 
 
 def value_range(curves: list[np.ndarray]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from sims.viewers import native
+from sims.viewers import graphs, native
 from sims.viewers.curves import POINTS, SPAN, Curves, CurvesView
 from sims.viewers.figure import curves_figure
 from sims.viewers.loop import Session
@@ -126,6 +126,21 @@ def test_the_window_draws_the_figure_while_the_curves_are_on():
     assert (place.left, place.bottom, place.width, place.height) == (600, 0, 400, 320)
     native.KEYS[ord("F")](session)
     assert session.contacts.on
+
+
+def test_a_plot_has_room_for_all_its_curves():
+    nan = np.full(2, np.nan)
+    assert graphs.value_range([np.array([0.0, 1.0]), nan]) == pytest.approx((0, 1.08))
+    assert graphs.value_range([np.array([-1.0, 1.0])]) == pytest.approx((-1.16, 1.16))
+    assert graphs.value_range([nan]) == (0.0, 1.0)
+    assert (graphs.latest(np.array([0.5, 0.25])), graphs.latest(nan)) == ("0.250", "-")
+
+
+def test_as_many_metrics_are_drawn_as_fit():
+    assert graphs.metrics_that_fit(1, 400.0) == (1, 96.0)
+    assert graphs.metrics_that_fit(5, 240.0) == (4, 60.0)
+    assert graphs.metrics_that_fit(0, 240.0) == (0, 0.0)
+    assert graphs.metrics_that_fit(3, -20.0) == (0, 0.0)
 
 
 @pytest.mark.parametrize("dt", [0.001, 0.01, 0.02, 0.1])
