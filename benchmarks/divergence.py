@@ -2,7 +2,8 @@
 
 Causes are planted: the second of two equal engines gets other friction, a weaker servo,
 another floor, another mass; each episode that parts has to name the cause, and the
-place. Then each task's expert acts in MuJoCo, and PyBullet gets its actions.
+place. Then each task's expert (without one: no action) acts in MuJoCo, and PyBullet
+gets its actions.
 
 python -m benchmarks.divergence
 """
@@ -62,6 +63,15 @@ def cases() -> list[tuple[str, str, Change, str, str]]:
         ("a heavier arm", "arm-reach", heavier, "dynamics", "fore"),
         ("a motor", "arm-reach", scaled("actuator_gainprm", 1.05, 1), "servo", "elbow"),
     ]
+    machine = load_model("humanoid", "flat")
+    knee = scaled("actuator_gainprm", 0.97, machine.actuator("left_knee").id)
+    torso = scaled("body_mass", 1.05, machine.body("torso").id)
+    ice = scaled("geom_friction", 0.02)
+    rows += [
+        ("a knee", "humanoid-stand", knee, "servo", "left_knee"),
+        ("a heavier torso", "humanoid-stand", torso, "dynamics", ""),
+        ("ice", "humanoid-stand", ice, "friction", ""),
+    ]
     for joint in ("shoulder", "elbow", "wrist_angle"):
         servo = aloha.actuator(f"right/{joint}").id
         weaker = scaled("actuator_gainprm", 0.97, servo)
@@ -69,12 +79,17 @@ def cases() -> list[tuple[str, str, Change, str, str]]:
     return rows
 
 
+def policy(task: str) -> str:
+    """The task's expert, or "zero" where it has none."""
+    return "expert" if TASKS[task]().expert else "zero"
+
+
 def planted(episodes: int, seed: int) -> tuple[list[dict[str, Any]], list[Any]]:
     """Each case, and its bar."""
     rows, bars = [], []
     for name, task, change, kind, place in cases():
         found = diverge(
-            *(task, "expert", ("mujoco", "mujoco")),
+            *(task, policy(task), ("mujoco", "mujoco")),
             episodes=episodes,
             steps=200,
             seed=seed,
@@ -111,12 +126,13 @@ def twice(episodes: int, seed: int) -> list[Any]:
 
 
 def apart(task: str, engines: tuple[str, str], options: Any) -> dict[str, Any]:
-    """Where a task's expert parts in two engines."""
+    """Where a task's policy parts in two engines."""
     found: Comparison = diverge(
-        *(task, "expert", engines), episodes=options.episodes, seed=options.seed
+        *(task, policy(task), engines), episodes=options.episodes, seed=options.seed
     )
     row = {
         "task": task,
+        "policy": policy(task),
         "engines": list(engines),
         "n": len(found.episodes),
         "parted": len(found.parted),

@@ -13,7 +13,8 @@ What goes with a layer need not be that layer's own: friction differs, too, wher
 force that presses does, or where what sticks is held otherwise, and then counts as
 contact (:func:`roughness`); and servos that
 exert the same torque in the same state move another mass otherwise, which counts as
-dynamics (:data:`SAME_TORQUE`).
+dynamics (:data:`SAME_TORQUE`). Where the torques do differ, servos are removed first,
+since contact hands on what they do.
 
 The sum need not be the whole difference: one that is there grows or fades by itself.
 Its part is told as :attr:`Cause.explained`.
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 FRAMES = 8
 """The most frames that are looked at, spread evenly over those that count."""
+SERVO_FIRST = ("servo", "friction", "contact", "limit")
+"""The order where servos exert other torques in the same state."""
 SLIPS = 0.8
 """Of the greatest friction that the normal force allows: what has more of it slips."""
 SAME_TORQUE = 1e-3
@@ -71,6 +74,19 @@ class Owned:
     servo: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """What :func:`weigh` finds."""
+
+    kind: str
+    shares: dict[str, float]
+    """See :class:`Cause`."""
+    frame: int
+    """Which of the frames makes most of the difference."""
+    explained: float
+    """See :class:`Cause`."""
+
+
 def labels(engines: tuple[str, str]) -> tuple[str, str]:
     """What two engines are called beside each other, one engine twice, too."""
     if engines[0] != engines[1]:
@@ -98,28 +114,59 @@ def explain(
     """
     if not partings:
         return []
+    told = _explain(task, instruments, engines, sides, partings, tolerances, LAYERS)
+    strong = [i for i, cause in enumerate(told) if cause is None]
+    again = [partings[i] for i in strong]
+    if again:
+        others = _explain(
+            *(task, instruments, engines, sides, again, tolerances, SERVO_FIRST)
+        )
+        for i, cause in zip(strong, others, strict=True):
+            told[i] = cause
+    return [cause for cause in told if cause is not None]
+
+
+def _explain(
+    task: "Task",
+    instruments: Instruments,
+    engines: tuple[str, str],
+    sides: Sides,
+    partings: list[Parting],
+    tolerances: Tolerances,
+    order: tuple[str, ...],
+) -> list[Cause | None]:
+    """The causes in one order of removal; None: it wants the servos first."""
     frames = [looked_at(parting) for parting in partings]
     pairs = zip(partings, frames, strict=True)
     where = [(t, parting.env) for parting, own in pairs for t in own]
-    synced = resync(task, instruments, engines, sides, where, tolerances)
-    causes, begin = [], 0
+    synced = resync(task, instruments, engines, sides, where, tolerances, order)
     slick = [
         instruments.coefficients(fields_of(track, where)["geom_friction"])
         for track in (sides.first, sides.second)
     ]
+    causes, begin = [], 0
     for parting, own in zip(partings, frames, strict=True):
         rows = slice(begin, begin + len(own))
-        steps = synced.whole[0].at(rows), synced.whole[1].at(rows)
-        made = synced.made[:, rows, parting.body]
-        slips = np.any(
-            [
-                step.reading.friction > SLIPS * mu[rows] * step.reading.normal
-                for step, mu in zip(steps, slick, strict=True)
-            ],
-            axis=0,
-        )
-        causes.append(_cause(instruments, labels(engines), parting, steps, made, slips))
         begin = rows.stop
+        steps = synced.whole[0].at(rows), synced.whole[1].at(rows)
+        servos = instruments.servos(instruments.bodies[parting.body])
+        strong = differing(*(step.torque[:, servos] for step in steps))
+        if strong and order != SERVO_FIRST:
+            causes.append(None)
+            continue
+        slips = [
+            step.reading.friction > SLIPS * mu[rows] * step.reading.normal
+            for step, mu in zip(steps, slick, strict=True)
+        ]
+        near = instruments.pairs_of(instruments.bodies[parting.body])
+        readings = steps[0].reading, steps[1].reading
+        owned = Owned(
+            friction=roughness(*readings, slips[0] | slips[1], near),
+            servo=float(strong),
+        )
+        made = synced.made[:, rows, parting.body]
+        verdict = weigh(made, order, owned, parting)
+        causes.append(_cause(instruments, labels(engines), parting, steps, verdict))
     return causes
 
 
@@ -128,74 +175,55 @@ def _cause(
     names: tuple[str, str],
     parting: Parting,
     steps: tuple[Stepped, Stepped],
-    made: np.ndarray,
-    slips: np.ndarray,
+    weighed: Weighed,
 ) -> Cause:
-    """One parting's cause.
-
-    Args:
-        instruments: of the scene.
-        names: of the engines.
-        parting: what is to be explained.
-        steps: of both engines, with all the physics, one row for each frame.
-        made: (layers + 1, frames, 6) by the steps, after so many removals.
-        slips: (frames, pairs) whether each slips in one of them.
-    """
-    body = instruments.bodies[parting.body]
-    one, two = steps
-    near = instruments.pairs_of(body)
-    owned = Owned(
-        friction=roughness(one.reading, two.reading, slips, near),
-        servo=float(differing(one.torque, two.torque)),
-    )
-    shares, kind, worst, explained = weigh(made, owned, parting)
+    """One parting's cause, with its figures from the frame that makes most of it."""
+    at = weighed.frame
     evidence = Evidence(
         instruments=instruments,
         engines=names,
-        body=body,
-        readings=[step.reading.at(worst) for step in steps],
-        torques=[step.torque[worst] for step in steps],
-        qpos=one.qpos[worst],
+        body=instruments.bodies[parting.body],
+        readings=[step.reading.at(at) for step in steps],
+        torques=[step.torque[at] for step in steps],
+        qpos=steps[0].qpos[at],
     )
-    place, measured = evidence.tell(kind)
+    place, measured = evidence.tell(weighed.kind)
     return Cause(
-        kind=kind,
+        kind=weighed.kind,
         where=place,
         measured=measured,
-        shares=shares,
-        explained=explained,
+        shares=weighed.shares,
+        explained=weighed.explained,
     )
 
 
 def weigh(
-    made: np.ndarray, owned: Owned, parting: Parting
-) -> tuple[dict[str, float], str, int, float]:
+    made: np.ndarray, order: tuple[str, ...], owned: Owned, parting: Parting
+) -> Weighed:
     """What part of a difference goes with which layer.
 
     Args:
         made: (layers + 1, frames, 6) by one step, after so many removals.
+        order: of the removals.
         owned: what of two layers is their own.
         parting: with the difference that is to be explained.
-
-    Returns:
-        The shares, the cause, the frame that makes most of it, and the part that all
-        steps together make of the difference.
     """
     size = float(np.linalg.norm(parting.offset))
     along = made @ (parting.offset / size)
     sums = np.abs(along.mean(axis=1))
-    gone = np.maximum(np.append(sums[:-1] - sums[1:], sums[-1]), 0.0)
-    _hand_on(gone, 0, 1, 1 - owned.friction)
-    _hand_on(gone, 2, -1, 1 - owned.servo)
-    kinds = (*LAYERS, REST)
-    worst = int(np.argmax(np.abs(along[0])))
-    if not made[0].any():
-        return dict.fromkeys(kinds, 0.0), "growth", worst, 0.0
-    shares = gone / gone.sum() if gone.any() else gone
+    drops = np.maximum(np.append(sums[:-1] - sums[1:], sums[-1]), 0.0)
+    gone = dict(zip((*order, REST), drops.tolist(), strict=True))
+    _hand_on(gone, "friction", "contact", 1 - owned.friction)
+    _hand_on(gone, "servo", REST, 1 - owned.servo)
+    total = sum(gone.values())
     steps = parting.frame - min(parting.begins, parting.frame - 1)
-    explained = float(along[0].mean() * steps / size)
-    by_name = {kind: float(s) for kind, s in zip(kinds, shares, strict=True)}
-    return by_name, kinds[int(np.argmax(gone))], worst, explained
+    kinds = (*LAYERS, REST)
+    return Weighed(
+        kind=max(kinds, key=lambda kind: gone[kind]) if made[0].any() else "growth",
+        shares={kind: gone[kind] / total if total > 0 else 0.0 for kind in kinds},
+        frame=int(np.argmax(np.abs(along[0]))),
+        explained=float(along[0].mean() * steps / size),
+    )
 
 
 def looked_at(parting: Parting) -> list[int]:
@@ -205,7 +233,7 @@ def looked_at(parting: Parting) -> list[int]:
     return np.unique(frames).tolist()
 
 
-def _hand_on(gone: np.ndarray, source: int, target: int, part: float) -> None:
+def _hand_on(gone: dict[str, float], source: str, target: str, part: float) -> None:
     """Count a part of one layer's share as another's."""
     moved = part * gone[source]
     gone[source] -= moved

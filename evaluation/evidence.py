@@ -100,7 +100,10 @@ class Evidence:
         return self._name(), "from the same state both do the same, to the bit"
 
     def _rest(self) -> tuple[str, str]:
-        return self._name(), "stays without contact, servos and limits of joints"
+        return (
+            self._name(),
+            "not by contact, a torque of a servo, or a limit of a joint",
+        )
 
     def _pair(self, apart: np.ndarray) -> int | None:
         """The pair of the largest difference, of the body itself if it has one."""

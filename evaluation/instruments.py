@@ -133,6 +133,17 @@ class Instruments:
             if any(b and root[b] == root[body] for b in pair)
         ]
 
+    def servos(self, body: int) -> list[int]:
+        """Ids of the actuators of joints of a body's tree."""
+        import mujoco
+
+        model = self.model
+        on_joint = model.actuator_trntype == mujoco.mjtTrn.mjTRN_JOINT
+        joint = np.where(on_joint, model.actuator_trnid[:, 0], 0)
+        root = model.body_rootid
+        own = root[model.jnt_bodyid[joint]] == root[body]
+        return np.flatnonzero(on_joint & own).tolist()
+
     def joints(self, body: int) -> list[int]:
         """Ids of the hinges and slides of a body's tree."""
         import mujoco

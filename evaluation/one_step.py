@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from sims.engines import EngineEntry
 
 LAYERS = ("friction", "contact", "servo", "limit")
-"""What is removed, in this order; each removal keeps the earlier ones."""
+"""What can be removed, in the usual order."""
+_ZERO = {
+    "friction": ("geom_friction",),
+    "servo": ("actuator_gainprm", "actuator_biasprm"),
+}
+"""Model fields that are zero where a layer is removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +154,10 @@ class Stepped:
 
 
 def one_step(
-    entry: "EngineEntry", instruments: Instruments, given: Moments, removed: int = 0
+    entry: "EngineEntry",
+    instruments: Instruments,
+    given: Moments,
+    removed: Sequence[str] = (),
 ) -> Stepped:
     """Take the step.
 
@@ -157,10 +165,11 @@ def one_step(
         entry: of the engine.
         instruments: of the scene.
         given: where to start.
-        removed: how many of :data:`LAYERS` are taken away. In a run-up only friction
-            can be, when it ends.
+        removed: which of :data:`LAYERS` are. After a run-up only those can be for which
+            :func:`keeps_memory`.
     """
-    assert not given.warm or removed <= 1
+    assert not given.warm or keeps_memory(removed)
+    zero = [field for layer in removed for field in _ZERO.get(layer, ())]
     model = without(instruments.model, removed)
     size = min(len(given.qpos), entry.default_num_envs)
     parts = []
@@ -168,7 +177,7 @@ def one_step(
         part = given.part(slice(begin, begin + size))
         engine = entry.make(model, len(part.qpos), threads=1)
         try:
-            parts.append(_step(engine, instruments, part, removed >= 1))
+            parts.append(_step(engine, instruments, part, zero))
         finally:
             engine.close()
     return joined(parts)
@@ -187,19 +196,22 @@ def joined(parts: Sequence[Stepped]) -> Stepped:
     return Stepped(reading=Reading(**reading), **rows)
 
 
-def without(model: "mujoco.MjModel", removed: int) -> "mujoco.MjModel":
-    """A copy of a model without contact and what follows it in :data:`LAYERS`."""
+def keeps_memory(removed: Sequence[str]) -> bool:
+    """Whether layers can be removed from an engine that is on its way."""
+    return all(layer in _ZERO for layer in removed)
+
+
+def without(model: "mujoco.MjModel", removed: Sequence[str]) -> "mujoco.MjModel":
+    """A copy of a model without contact, or limits and friction of joints."""
     import copy
 
     import mujoco
 
     off = mujoco.mjtDisableBit
     left = copy.copy(model)
-    if removed >= 2:
+    if "contact" in removed:
         left.opt.disableflags |= int(off.mjDSBL_CONTACT)
-    if removed >= 3:
-        left.opt.disableflags |= int(off.mjDSBL_ACTUATION)
-    if removed >= 4:
+    if "limit" in removed:
         left.opt.disableflags |= int(
             off.mjDSBL_LIMIT | off.mjDSBL_FRICTIONLOSS | off.mjDSBL_EQUALITY
         )
@@ -207,7 +219,7 @@ def without(model: "mujoco.MjModel", removed: int) -> "mujoco.MjModel":
 
 
 def _step(
-    engine: "Engine", instruments: Instruments, given: Moments, slippery: bool
+    engine: "Engine", instruments: Instruments, given: Moments, zero: list[str]
 ) -> Stepped:
     from sims.engine import default_field
 
@@ -219,8 +231,8 @@ def _step(
     for s in range(given.warm):
         _act(engine, given, s)
         engine.step(1)
-    if slippery:
-        engine.set_field("geom_friction", 0.0, everywhere)
+    for field in zero:
+        engine.set_field(field, np.zeros(()), everywhere)
     starts = np.array(engine.qpos, float), np.array(engine.qvel, float)
     engine.ctrl[:] = given.ctrl[given.warm]
     forces = (engine.snapshot(i)[1].actuator_force for i in range(engine.num_envs))

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.instruments import Instruments
-from evaluation.one_step import LAYERS, Stepped, fields_of, joined, moments, one_step
+from evaluation.one_step import (
+    LAYERS,
+    Stepped,
+    fields_of,
+    joined,
+    keeps_memory,
+    moments,
+    one_step,
+)
 from evaluation.partings import Tolerances, offset
 from evaluation.side_by_side import Sides, Track
 from sims.registry import find_engine
@@ -35,8 +43,8 @@ class Synced:
     whole: tuple[Stepped, Stepped]
     """With all the physics, in the engines' order."""
     made: np.ndarray
-    """(layers + 1, rows, bodies, 6): the difference that the step made, after so many
-    removals, see :func:`evaluation.partings.offset`."""
+    """(layers + 1, rows, bodies, 6): the difference that the step made, with all the
+    physics and after each removal, see :func:`evaluation.partings.offset`."""
 
 
 def resync(
@@ -46,6 +54,7 @@ def resync(
     sides: Sides,
     where: Where,
     tolerances: Tolerances,
+    order: tuple[str, ...] = LAYERS,
 ) -> Synced:
     """Take the steps.
 
@@ -56,6 +65,7 @@ def resync(
         sides: what they did.
         where: the moments.
         tolerances: by which differences are measured.
+        order: in which the layers are removed; each removal keeps the earlier ones.
     """
     entries = [find_engine(task, name)[1] for name in engines]
     tracks = sides.first, sides.second
@@ -66,15 +76,15 @@ def resync(
     ]
     host = 0 if lost[0] > lost[1] else 1
     run_ups = np.array([min(t, RUN_UP) for t, _ in where])
-    order = np.argsort(run_ups, kind="stable")
     parts = [
         _layers(
             *(entries, instruments, tracks, host),
             *([where[i] for i in np.flatnonzero(run_ups == run_up)], int(run_up)),
+            order,
         )
         for run_up in np.unique(run_ups)
     ]
-    back = np.argsort(order)
+    back = np.argsort(np.argsort(run_ups, kind="stable"))
     layers = [
         [joined(rows).at(back) for rows in zip(*pairs, strict=True)]
         for pairs in zip(*parts, strict=True)
@@ -90,15 +100,16 @@ def _layers(
     host: int,
     where: Where,
     run_up: int,
+    order: tuple[str, ...],
 ) -> list[tuple[Stepped, Stepped]]:
     """Both engines' steps by what is removed, in the engines' order."""
     guest = 1 - host
     given = moments(tracks[host], where, run_up)
     start: Stepped | None = None
     layers = []
-    for removed in range(len(LAYERS) + 1):
+    for removed in (order[:count] for count in range(len(order) + 1)):
         cold = given if start is None else given.cold(start.qpos, start.qvel)
-        warm = given if removed <= 1 else cold
+        warm = given if keeps_memory(removed) else cold
         own = one_step(entries[host], instruments, warm, removed)
         start = start or own
         visit = given.cold(start.qpos, start.qvel).within(

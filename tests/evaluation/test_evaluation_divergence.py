@@ -150,6 +150,23 @@ def test_a_servo_is_told_at_its_joint() -> None:
     assert "N m in first mujoco" in part.cause.measured
 
 
+def test_contact_only_hands_on_what_a_servo_does() -> None:
+    """A stronger knee pushes the foot into the floor, and all else away."""
+    model = load_model("humanoid", "flat")
+    change = scaled("actuator_gainprm", 0.97, model.actuator("left_knee").id)
+    found = diverge(
+        *("humanoid-stand", "zero", TWICE),
+        episodes=1,
+        steps=30,
+        threads=1,
+        change=change,
+    )
+    (verdict,) = found.episodes
+    assert len(verdict.parts) > 1
+    for part in verdict.parts:
+        assert (part.cause.kind, part.cause.where) == ("servo", "left_knee")
+
+
 def test_a_motor_is_told_at_its_joint() -> None:
     part = first(planted("arm-reach", scaled("actuator_gainprm", 1.05, 1)))
     assert (part.cause.kind, part.cause.where) == ("servo", "elbow")
