@@ -43,6 +43,20 @@ class Feet:
         lowest = middles[:, :, 2] - length * np.abs(pitch) - width * np.abs(roll)
         return middles, lowest
 
+    def corners(self, engine: Engine) -> Array:
+        """(num_envs, 2, 4, 3): the soles' corners in the world [m]."""
+        middles, length, width = _both(engine, "sole_position"), *self._half
+        w, x, y, z = (_both(engine, "sole_orientation")[:, :, i] for i in range(4))
+        along = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
+        across = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
+        ahead, aside = (np.stack(axis, axis=2) for axis in (along, across))
+        found = [
+            middles + a * length * ahead + b * width * aside
+            for a in (-1, 1)
+            for b in (-1, 1)
+        ]
+        return np.stack(found, axis=2)
+
     def forces(self, engine: Engine) -> Array:
         """(num_envs, 2, 3): what the floor does to each foot, world axes [N]."""
         return -_both(engine, "foot_contact")[:, :, 1:4]

@@ -71,7 +71,7 @@ def look(task: "HumanoidTask", engine: Engine, state: Sight) -> None:
     cos, sin = state.heading[:, 0:1], state.heading[:, 1:2]
     feet = task.feet
     middles, lowest = feet.soles(engine)
-    state.soles[:] = lowest - task.ground(middles[:, :, 0], middles[:, :, 1])
+    state.soles[:] = task.clearances(engine, middles, lowest)
     forces = feet.forces(engine)
     x, y = forces[:, :, 0], forces[:, :, 1]
     state.forces[:, :, 0] = cos * x + sin * y
