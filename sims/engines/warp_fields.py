@@ -155,10 +155,16 @@ class Fields:
 
 
 def _write_rows(target: Any, values: np.ndarray, rows: np.ndarray) -> None:
-    """Write into some rows of a Warp array; from a GPU's host these alone travel."""
+    """Write into some rows of a Warp array."""
     if target.device.is_cpu:
-        target.numpy()[rows] = values.reshape(len(rows), *target.numpy().shape[1:])
-        return
+        held = target.numpy()
+        held[rows] = values.reshape(len(rows), *held.shape[1:])
+    else:
+        send_rows(target, values, rows)
+
+
+def send_rows(target: Any, values: np.ndarray, rows: np.ndarray) -> None:
+    """The same by way of the device, to which these rows alone travel."""
     source = wp.array(values.astype(np.float32), dtype=target.dtype)
     inputs = [wp.array(rows.astype(np.int32), dtype=int), source, target]
     kernel = kernels.write_rows(target.dtype, target.ndim)

@@ -161,6 +161,31 @@ def test_fields_act_as_in_mujoco(field: str) -> None:
     assert np.array_equal(plain.qpos[1], engine.qpos[1]) == (field in inert)
 
 
+@pytest.mark.parametrize("field", ["body_mass", "geom_friction", "opt.gravity"])
+def test_rows_reach_a_device_as_they_reach_this_memory(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU gets the rows that change by a kernel, which runs here, too."""
+    from sims.engines import warp_fields
+
+    model = walker()
+    random = np.random.default_rng(0)
+    default = default_field(model, field)
+    where = np.array([True, False, True])
+    values = default * random.uniform(0.5, 1.0, (3, *[1] * default.ndim))
+    held = []
+    for write in (warp_fields._write_rows, warp_fields.send_rows):
+        monkeypatch.setattr(warp_fields, "_write_rows", write)
+        engine = WarpEngine(model, 3)
+        engine.set_field(field, values, where)
+        placed = engine.worlds.model
+        owner = placed.opt if field.startswith("opt.") else placed
+        held.append(getattr(owner, field.removeprefix("opt.")).numpy().copy())
+    np.testing.assert_array_equal(held[0], held[1])
+    changed = (held[0] != held[0][1]).reshape(3, -1).any(axis=1)
+    np.testing.assert_array_equal(changed, where)
+
+
 def test_constants_follow_fields() -> None:
     model = walker()
     engine = WarpEngine(model, 2)
