@@ -13,7 +13,7 @@ from mujoco.studio.implot import implot
 
 from sims.viewers.curves import SPAN, CurvesView
 
-_WIDTH, _MARGIN = 440.0, 16.0
+_WIDTH, _MARGIN = 480.0, 16.0
 """Of a plot, and of the window from the page's edge [pixels]."""
 _BELOW = 110.0
 """What is left free below the window [pixels]."""
@@ -28,20 +28,28 @@ _STRIP = 0.07
 """Height of the strip that shows success, of the plot's."""
 
 
-def build_curves_gui(view: CurvesView | None) -> None:
-    """The window, at the right edge of the page."""
-    size, first = imgui.GetIO().DisplaySize, int(imgui.Cond.FirstUseEver)
-    corner = imgui.Vec2(size.x - _plot_width() - 2 * _MARGIN, _MARGIN)
-    imgui.SetNextWindowPos(corner, first)
-    flags = imgui.WindowFlags
-    plain = int(flags.NoTitleBar) | int(flags.NoNav) | int(flags.NoFocusOnAppearing)
-    imgui.Begin("curves", flags=plain | int(flags.AlwaysAutoResize))
-    if view is None:
-        imgui.TextDisabled("curves begin with the next step")
-    elif implot.BeginAlignedPlots("curves"):
-        _build_plots_gui(view, size.y - _MARGIN - _BELOW)
-        implot.EndAlignedPlots()
-    imgui.End()
+class CurvesWindow:
+    """At the right edge of the page, until a person moves it."""
+
+    def __init__(self) -> None:
+        self._wide = 0.0
+
+    def build_gui(self, view: CurvesView | None) -> None:
+        """The window with these curves."""
+        size = imgui.GetIO().DisplaySize
+        if size.x != self._wide:  # a page has no size yet before a browser has it
+            corner = imgui.Vec2(size.x - _plot_width() - 2 * _MARGIN, _MARGIN)
+            imgui.SetNextWindowPos(corner, int(imgui.Cond.Always))
+            self._wide = size.x
+        flags = imgui.WindowFlags
+        plain = int(flags.NoTitleBar) | int(flags.NoNav) | int(flags.NoFocusOnAppearing)
+        imgui.Begin("curves", flags=plain | int(flags.AlwaysAutoResize))
+        if view is None:
+            imgui.TextDisabled("curves begin with the next step")
+        elif implot.BeginAlignedPlots("curves"):
+            _build_plots_gui(view, size.y - _MARGIN - _BELOW)
+            implot.EndAlignedPlots()
+        imgui.End()
 
 
 def _build_plots_gui(view: CurvesView, room: float) -> None:
@@ -65,6 +73,8 @@ def _build_plots_gui(view: CurvesView, room: float) -> None:
         values = view.metrics[name]
         last = index == len(heights) - 1
         if _begin(name, heights[index], *value_range([values]), last):
+            ends = value_ends(values)  # a low plot has no room for more of them
+            implot.SetupAxisTicks(int(implot.Axis.Y1), ends, [f"{e:.2g}" for e in ends])
             _line(name, view.times, values, legend)
             implot.EndPlot()
 
@@ -131,6 +141,15 @@ def metrics_that_fit(count: int, room: float) -> tuple[int, float]:
     least, most = _METRIC
     shown = max(0, min(count, int(room / least)))
     return shown, min(most, room / shown) if shown else 0.0
+
+
+def value_ends(values: np.ndarray) -> list[float]:
+    """What to write beside a curve: 0, and its least and its greatest value."""
+    seen = values[np.isfinite(values)]
+    low, high = float(seen.min(initial=0.0)), float(seen.max(initial=0.0))
+    return sorted(
+        {low, 0.0, high} if min(-low, high) > 0.3 * (high - low) else {low, high}
+    )
 
 
 def value_range(curves: list[np.ndarray]) -> tuple[float, float]:

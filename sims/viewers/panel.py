@@ -28,7 +28,7 @@ from sims.viewers.controls import (
     build_told_gui,
 )
 from sims.viewers.curves import CurvesView
-from sims.viewers.graphs import build_curves_gui
+from sims.viewers.graphs import CurvesWindow
 from sims.viewers.guest import Command
 from sims.viewers.loop import Session
 from sims.viewers.pace import speed_text
@@ -129,6 +129,7 @@ class Panel(plugin.ViewerPlugin):
         self._cameras, self._bodies = session.cameras(), session.pushes.bodies()
         self._last: StatusSnapshot | None = None
         self._camera: str | None = None
+        self._curves = CurvesWindow()
         self._ux = ux.UxState()
         self._pulling = False
         self._commands, self._pushable = guest.commands, guest.pushable
@@ -186,7 +187,7 @@ class Panel(plugin.ViewerPlugin):
             self._build_panel_gui(self._last.status)
             self._build_line_gui(self._last.status)
             if self._last.status.curves:
-                build_curves_gui(self._last.curves)
+                self._curves.build_gui(self._last.curves)
 
     def _do(self, run: Callable[[Session], Any]) -> None:
         self.viewer.send_to_sim(CommandEvent(run))

@@ -136,6 +136,15 @@ def test_a_plot_has_room_for_all_its_curves():
     assert (graphs.latest(np.array([0.5, 0.25])), graphs.latest(nan)) == ("0.250", "-")
 
 
+def test_a_low_plot_says_where_its_curve_ends():
+    nan = np.nan
+    assert graphs.value_ends(np.array([0.5, nan, 2.0])) == [0.0, 2.0]
+    assert graphs.value_ends(np.array([-0.002, 0.0])) == [-0.002, 0.0]
+    assert graphs.value_ends(np.array([-1.0, 1.5])) == [-1.0, 0.0, 1.5]
+    assert graphs.value_ends(np.array([-0.1, 1.5])) == [-0.1, 1.5], "0 would overlap"
+    assert graphs.value_ends(np.array([nan])) == [0.0]
+
+
 def test_as_many_metrics_are_drawn_as_fit():
     assert graphs.metrics_that_fit(1, 400.0) == (1, 96.0)
     assert graphs.metrics_that_fit(5, 240.0) == (4, 60.0)
