@@ -102,7 +102,7 @@ def planted(episodes: int, seed: int) -> tuple[list[dict[str, Any]], list[Any]]:
         ]
         told = [f"{part.cause.kind}: {part.cause.where}" for part in parts]
         rows.append({"planted": name, "task": task, "parted": len(parts), "told": told})
-        what = f"{task}, {name} planted: told as {kind}, {place}"
+        what = f"{task}, {name} planted: told as {kind}, {place or 'anywhere'}"
         bars.append(bar(what, float(np.mean(right)) if right else 0.0, ">=", TOLD))
         print(f"{what}: {sum(right)} of {len(right)} that part")
     return rows, bars

@@ -310,3 +310,18 @@ def test_what_cannot_be_compared(options: dict, words: str) -> None:
     call = {"task": "arm-reach", "policy": "zero", "engines": TWICE} | options
     with pytest.raises(UsageError, match=words):
         diverge(**call)
+
+
+def test_single_precision_is_dynamics() -> None:
+    """MuJoCo Warp's arm is off by less than a micrometre, and not by contact."""
+    found = diverge(
+        *("arm-press", "expert", ("mujoco", "warp")),
+        episodes=1,
+        steps=40,
+        threads=1,
+        tolerances=Tolerances(position=1e-7, angle=1e-5),
+    )
+    (verdict,) = found.episodes
+    assert 1e-7 < verdict.largest_distance < 5e-6
+    assert verdict.parts[0].cause.kind == "dynamics"
+    assert "single precision" in found.versions[1]
