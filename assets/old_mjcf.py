@@ -114,7 +114,7 @@ def _collision(root: Element) -> str | None:
         geom.attrib.update(contype="0", conaffinity="0")
     if not modes:
         return None
-    return f"collision={'/'.join(modes)!r} became contype and conaffinity"
+    return f"collision={'/'.join(sorted(modes))!r} became contype and conaffinity"
 
 
 def _fixed_joints(root: Element) -> str | None:
@@ -155,7 +155,8 @@ def _unknown_materials(root: Element) -> str | None:
                 lost.add(part.attrib.pop("material"))
     if not lost:
         return None
-    return f"materials that the file does not define were left out ({', '.join(lost)})"
+    names = ", ".join(sorted(lost))
+    return f"materials that the file does not define were left out ({names})"
 
 
 def _endless_planes(root: Element) -> str | None:

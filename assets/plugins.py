@@ -11,7 +11,6 @@ and why, and lists leave it out with that line. A name that is taken stays with 
 had it first, ours before all. See ``docs/adding-a-robot.md``.
 """
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,8 +20,6 @@ from typing import Any
 from assets.errors import SandbotError
 
 GUIDE = "docs/adding-a-robot.md"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,4 +113,6 @@ def lacking(made: object, protocol: type) -> list[str]:
 @cache
 def tell(line: str) -> None:
     """Tell a person once; without logging set up it is a line on standard error."""
-    log.warning(line)
+    import logging  # not before there is something to tell: `sandbot --help` is quick
+
+    logging.getLogger(__name__).warning(line)

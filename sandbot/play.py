@@ -30,7 +30,8 @@ class Options(OneWorld, TaskOrEnv, Networked, Executed):
     """
 
     mjcf: MaybePath = None
-    """An MJCF file in place of a task: its actuators are driven, without an aim."""
+    """An MJCF or URDF file in place of a task: its actuators are driven, without an
+    aim."""
     policy: MaybeName = None
     """A name, or the folder of a checkpoint; by default the task's expert, or random
     where it has none, and zero for an MJCF file."""

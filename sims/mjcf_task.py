@@ -1,4 +1,4 @@
-"""Any MJCF file as a task without an aim: drive its actuators, and watch.
+"""Any MJCF or URDF file as a task without an aim: drive its actuators, and watch.
 
 The action is the actuators' controls within their ranges, held through a control step
 of about 20 ms; the observation is all positions and velocities. An episode starts from
@@ -43,7 +43,7 @@ class MjcfTask(TaskDefaults):
 
         Raises:
             UsageError: there is no such file.
-            SandbotError: MuJoCo cannot read it as MJCF.
+            SandbotError: MuJoCo cannot read it, see :mod:`assets.scene_file`.
         """
         model = load_file(path)
         self.name = Path(path).stem
