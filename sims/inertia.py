@@ -64,8 +64,20 @@ def sheared(
     values, axes = np.linalg.eigh((affine * moments) @ np.swapaxes(affine, -1, -2))
     values = np.maximum(values, 0.0)
     axes[..., 0] *= np.sign(np.linalg.det(axes))[..., None]  # no reflection
-    turned = to_quaternion(from_quaternion(iquat) @ axes)
+    turned = multiply(iquat, to_quaternion(axes))
     return values.sum(axis=-1, keepdims=True) - values, turned
+
+
+def multiply(first: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """The product (..., 4) of quaternions (..., 4) wxyz."""
+    a, b, c, d = np.moveaxis(first, -1, 0)
+    w, x, y, z = np.moveaxis(then, -1, 0)
+    product = np.empty(np.broadcast_shapes(first.shape, then.shape))
+    product[..., 0] = a * w - b * x - c * y - d * z
+    product[..., 1] = a * x + b * w + c * z - d * y
+    product[..., 2] = a * y - b * z + c * w + d * x
+    product[..., 3] = a * z + b * y - c * x + d * w
+    return product
 
 
 def pseudo_inertia(

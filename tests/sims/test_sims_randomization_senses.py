@@ -88,13 +88,13 @@ def view(senses: Sensing, draws: Draws) -> np.ndarray:
     ]
 
 
-def check_bias() -> None:
-    """After a thousand resets of all kinds, each has its own episode's bias, delay and
+def check_bias(resets: int = 1000) -> None:
+    """After many resets of all kinds, each has its own episode's bias, delay and
     noise, as an environment that is alone in its first one."""
     senses, random = sensing(3), np.random.default_rng(0)
     episodes = np.zeros(3, int)
     senses.reset(np.ones(3, bool), keys(episodes))
-    for _ in range(1000):
+    for _ in range(resets):
         where = random.random(3) < 0.7
         episodes[where] += 1
         senses.reset(where, keys(episodes))
@@ -133,4 +133,4 @@ def test_the_check_fails_where_it_is_broken(
 ) -> None:
     monkeypatch.setattr(Sensing, "_draw_biases", broken)
     with pytest.raises(AssertionError):
-        check_bias()
+        check_bias(20)

@@ -14,6 +14,7 @@ from ml.spec import ArraySpec
 from sims import make_env
 from sims.draws import Draws
 from sims.engine import EngineError
+from sims.engines import ENGINES
 from sims.engines.mujoco import MujocoEngine
 from sims.env import Env
 from sims.field_randomizer import FieldRandomizer
@@ -106,9 +107,10 @@ def test_step_is_each_control_step() -> None:
     assert seen[49, 6] == drawn[0, 0]
 
 
-def test_interval_is_again_and_again_from_a_time_that_is_drawn() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_interval_is_again_and_again_from_a_time_that_is_drawn(engine: str) -> None:
     term = replace(motor_strength(0.5, 1.5), when="interval", interval=0.25)
-    envs = arm(term, num_envs=8), arm(term, num_envs=2)
+    envs = arm(term, num_envs=8), arm(term, num_envs=2, engine=engine)
     ids = np.array([7, 3])
     envs[0].reset(seed=2)
     envs[1].reset(seed=2, ids=ids)
@@ -128,6 +130,8 @@ def test_interval_is_again_and_again_from_a_time_that_is_drawn() -> None:
         np.testing.assert_array_equal(np.diff(at), period)
         assert at[0] == begin
         assert len(at) >= 3
+    for env in envs:
+        env.close()
 
 
 def test_within_episodes_the_task_keeps_what_it_set() -> None:
