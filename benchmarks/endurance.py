@@ -166,7 +166,7 @@ def main() -> None:
     from sims import TASKS
 
     parser = argparse.ArgumentParser(description="a million random steps of each task")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--num-envs", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
