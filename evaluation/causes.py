@@ -29,7 +29,7 @@ from evaluation.evidence import Evidence
 from evaluation.instruments import Instruments, Reading
 from evaluation.one_step import LAYERS, Stepped, fields_of
 from evaluation.partings import Parting, Tolerances
-from evaluation.resync import resync
+from evaluation.resync import Where, resync
 from evaluation.side_by_side import Sides
 
 if TYPE_CHECKING:
@@ -140,34 +140,39 @@ def _explain(
     pairs = zip(partings, frames, strict=True)
     where = [(t, parting.env) for parting, own in pairs for t in own]
     synced = resync(task, instruments, engines, sides, where, tolerances, order)
-    slick = [
-        instruments.coefficients(fields_of(track, where)["geom_friction"])
-        for track in (sides.first, sides.second)
-    ]
+    slips = _slipping(instruments, sides, where, synced.whole)
     causes, begin = [], 0
     for parting, own in zip(partings, frames, strict=True):
         rows = slice(begin, begin + len(own))
         begin = rows.stop
         steps = synced.whole[0].at(rows), synced.whole[1].at(rows)
-        servos = instruments.servos(instruments.bodies[parting.body])
+        body = instruments.bodies[parting.body]
+        servos = instruments.servos(body)
         strong = differing(*(step.torque[:, servos] for step in steps))
         if strong and order != SERVO_FIRST:
             causes.append(None)
             continue
-        slips = [
-            step.reading.friction > SLIPS * mu[rows] * step.reading.normal
-            for step, mu in zip(steps, slick, strict=True)
-        ]
-        near = instruments.pairs_of(instruments.bodies[parting.body])
         readings = steps[0].reading, steps[1].reading
-        owned = Owned(
-            friction=roughness(*readings, slips[0] | slips[1], near),
-            servo=float(strong),
-        )
+        rough = roughness(*readings, slips[rows], instruments.pairs_of(body))
+        owned = Owned(friction=rough, servo=float(strong))
         made = synced.made[:, rows, parting.body]
         verdict = weigh(made, order, owned, parting)
         causes.append(_cause(instruments, labels(engines), parting, steps, verdict))
     return causes
+
+
+def _slipping(
+    instruments: Instruments,
+    sides: Sides,
+    where: Where,
+    steps: tuple[Stepped, Stepped],
+) -> np.ndarray:
+    """(rows, pairs) which pairs slip in one of the engines, or nearly."""
+    slips = []
+    for track, step in zip((sides.first, sides.second), steps, strict=True):
+        mu = instruments.coefficients(fields_of(track, where)["geom_friction"])
+        slips.append(step.reading.friction > SLIPS * mu * step.reading.normal)
+    return slips[0] | slips[1]
 
 
 def _cause(
