@@ -14,13 +14,20 @@ MJCF = f"""
 <mujoco model="cart-pole">
   <option timestep="0.002" integrator="implicitfast"/>
   <statistic center="0 0 0.5" extent="1.5"/>
+  <visual>
+    <headlight ambient="0.35 0.35 0.35" diffuse="0.4 0.4 0.4"/>
+  </visual>
+  <asset>
+    <texture name="sky" type="skybox" builtin="gradient" width="64" height="384"
+             rgb1="0.75 0.82 0.9" rgb2="0.95 0.96 0.98"/>
+  </asset>
   <default>
     <geom contype="0" conaffinity="0"/>
   </default>
   <worldbody>
-    <light pos="0 -2 3" dir="0 0.5 -1"/>
-    <camera name="side" pos="0 -2.6 0.7" xyaxes="1 0 0 0 0.1 1"/>
-    <geom name="floor" type="plane" size="3 3 0.1" rgba="0.85 0.87 0.9 1"/>
+    <light pos="0 -2 3" dir="0 0.5 -1" diffuse="0.5 0.5 0.5"/>
+    <camera name="side" pos="0 -2.4 0.9" xyaxes="1 0 0 0 0.2 1"/>
+    <geom name="floor" type="plane" size="8 8 0.1" rgba="0.8 0.82 0.85 1"/>
     <geom name="rail" type="capsule" size="0.02" rgba="0.35 0.37 0.4 1"
           fromto="-{TRACK + 0.2} 0 0.3 {TRACK + 0.2} 0 0.3"/>
     <body name="cart" pos="0 0 0.3">
