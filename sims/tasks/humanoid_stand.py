@@ -2,8 +2,8 @@
 
 Pushes of 50 to 200 N last 0.05 s each, and come every 0.5 to 1.5 s from any side (see
 :mod:`~sims.tasks.humanoid_pushes`). Solved: no fall in 20 s. The posture "stand" alone,
-under its stiff servos, survives a single push from many sides, but not all of an
-episode's: to stay up the robot has to give way, or to step.
+under its stiff servos, survives a single push of 200 N from about half of all sides,
+but not all of an episode's: to stay up the robot has to give way, or to step.
 """
 
 from typing import ClassVar

@@ -68,6 +68,24 @@ def momentum(engine: Any, env: int) -> np.ndarray:
     return data.subtree_linvel[1] * model.body_subtreemass[1]
 
 
+def test_the_posture_takes_short_pushes_and_no_long_ones() -> None:
+    """One push of 200 N from each of 8 sides, by the heading."""
+    stood = {}
+    for make in PUSHED:
+        env = started(make(), 8)
+        state, side = env.state, np.arange(8) * np.pi / 4
+        state.begins[:] += 1000
+        state.begins[:, 0] = 10
+        yaw = np.arctan2(state.heading[:, 1], state.heading[:, 0])
+        state.pushes[:, 0, 0] = 200 * np.cos(side + yaw)
+        state.pushes[:, 0, 1] = 200 * np.sin(side + yaw)
+        for _ in range(120):
+            env.step(still(env))
+        stood[make] = int((~state.fallen).sum())
+    assert 2 <= stood[HumanoidStand] <= 6
+    assert stood[HumanoidPush] == 0
+
+
 @pytest.mark.parametrize("make", PUSHED)
 def test_pushes_come_from_all_sides_at_their_times(make: Any) -> None:
     env = started(make(), 200)
