@@ -67,9 +67,10 @@ def _first_camera(env: Env, render_mode: str | None) -> str:
     Raises:
         UsageError: pictures are wanted, and the scene has no camera.
     """
-    from sims.registry import scene_cameras
+    from sims.render import camera_names
 
-    cameras = scene_cameras(env.task)
+    model: Any = env.engine.model  # None where Gymnasium's environment has no scene
+    cameras = camera_names(model) if model is not None else []
     if render_mode is not None and not cameras:
         raise UsageError(
             f"the scene of {env.task.name!r} has no camera to render through: give it "

@@ -10,6 +10,7 @@ import sims
 from assets.errors import UsageError
 from policies import make_policy
 from sims import make_task
+from sims.gym_env import SandbotVectorEnv
 from sims.gym_mujoco import GYM_TASKS
 
 make_env: Any = sims.make_env
@@ -53,7 +54,7 @@ def test_the_same_numbers_step_by_step(name: str) -> None:
     rng = np.random.default_rng(0)
     low, high = env.action_spec.limits()
     mine, their = [], []
-    for step in range(200):
+    for step in range(150):
         wide = 1.2 if step % 50 == 0 else 1.0  # now and then, more than motors can
         actions = wide * rng.uniform(low, high, (3, len(low)))
         obs, reward, terminated, _, info = env.step(actions)
@@ -67,7 +68,7 @@ def test_the_same_numbers_step_by_step(name: str) -> None:
     same = np.array(their).reshape(np.shape(mine))
     np.testing.assert_allclose(mine, same, rtol=0, atol=1e-6)
     if "humanoid" in name:
-        assert 0 < same[:, :, -5].sum() < 600  # some fell
+        assert 0 < same[:, :, -5].sum() < 450  # some fell
         assert (same[:, :, -1].min() < -0.01) == (name == "gym-humanoid")
     env.close()
 
@@ -92,10 +93,10 @@ def test_specs_are_gymnasiums(name: str) -> None:
 def test_starts_have_gymnasiums_distribution(name: str) -> None:
     from scipy.stats import ks_2samp
 
-    env = make_env(name, num_envs=400)
+    env = make_env(name, num_envs=250)
     mine = env.reset()["state"]
     peer = gym.make(PEERS[name][0])
-    theirs = np.array([peer.reset(seed=seed)[0] for seed in range(400)])
+    theirs = np.array([peer.reset(seed=seed)[0] for seed in range(250)])
     count = env.engine.qpos.shape[1] + env.engine.qvel.shape[1] - env.task.what.hidden
     for column in range(count):
         found: Any = ks_2samp(mine[:, column], theirs[:, column])
@@ -135,6 +136,19 @@ def test_an_episode_that_ends_says_what_was_last_seen() -> None:
     assert np.abs(first[:, 0] - 1.4).max() <= 0.01
     assert not first[:, -78:].any()  # no contact forces at a start, as Gymnasium's
     assert env.state.speed[terminated].tolist() == [0.0] * int(terminated.sum())
+    env.close()
+
+
+def test_a_batch_wears_gymnasiums_clothes() -> None:
+    env, peer = SandbotVectorEnv("gym-humanoid", 3), gym.make("Humanoid-v5")
+    assert env.single_observation_space == peer.observation_space
+    assert env.single_action_space == peer.action_space
+    first, _ = env.reset(seed=4)
+    again, _ = env.reset(seed=4)
+    np.testing.assert_array_equal(first, again)
+    obs, reward, *_ = env.step(np.zeros((3, 17), np.float32))
+    assert obs.shape == (3, 348) and obs.dtype == np.float64
+    assert (reward > 3).all() and (reward < 7).all()
     env.close()
 
 
