@@ -14,6 +14,7 @@ import pytest
 
 from assets import UsageError, load_model
 from assets.errors import SandbotError
+from benchmarks import randomization_checks as checks
 from sims import bound_terms
 from sims.draws import Draws
 from sims.engine import FIELDS, Engine, EngineError, default_field
@@ -25,7 +26,6 @@ from sims.inertia import pseudo_inertia
 from sims.randomization import centre_of_mass, link_mass, motor_strength
 from sims.tasks.humanoid_profiles import TRAIN
 from sims.terms import FieldTerm, InertiaTerm
-from tests.sims import randomization_checks as checks
 
 Term = FieldTerm | InertiaTerm
 ALL = np.ones(checks.NUM, bool)

@@ -1,5 +1,8 @@
-"""What must hold of a term of randomisation, as functions that tests call twice: on the
-feature as it is, and on one that is broken on purpose."""
+"""What must hold of a term of randomisation on an engine, as functions that raise.
+
+``python -m benchmarks.randomization`` calls them for each term on each engine; so do
+the tests, which call them on features that are broken on purpose, too.
+"""
 
 import mujoco
 import numpy as np
