@@ -3,21 +3,20 @@
 Between the frame in which a body's difference passes a tenth of the tolerance and the
 one in which it passes the whole, nine tenths of it arise. From equal states of these
 frames both engines take one step (:mod:`evaluation.resync`). The differences that such
-steps make, in the direction of the one that is to be explained, are summed; then
-friction, contact, servos, and joints' limits and friction are removed one after the
-other in both engines. The cause is the layer with which most of the sum goes. What
-stays when all are gone is the dynamics of bare bodies: masses, gravity, damping, and
-how they are integrated.
+steps make, along the one that is to be explained, are summed in size; then friction,
+contact, servos, and joints' limits and friction are removed one after the other in both
+engines. The cause is the layer with which most of the sum goes. What stays when all are
+gone is the dynamics of bare bodies: masses, gravity, damping, and how they are
+integrated.
 
 What goes with a layer need not be that layer's own: friction differs, too, where the
 force that presses does, or where what sticks is held otherwise, and then counts as
-contact (:func:`roughness`); and servos that
-exert the same torque in the same state move another mass otherwise, which counts as
-dynamics (:data:`SAME_TORQUE`). Where the torques do differ, servos are removed first,
-since contact hands on what they do.
+contact (:func:`roughness`); and servos that exert the same torque in the same state
+move another mass otherwise, which counts as dynamics (:data:`SAME_TORQUE`). Where the
+torques do differ, servos are removed first, since contact hands on what they do.
 
-The sum need not be the whole difference: one that is there grows or fades by itself.
-Its part is told as :attr:`Cause.explained`.
+With its signs the sum need not be the whole difference, since one that is there grows
+or fades by itself, and blows go both ways. Its part is told as :attr:`Cause.explained`.
 """
 
 from dataclasses import dataclass
@@ -63,7 +62,8 @@ class Cause:
     """By layer, and the rest: how much of what steps from equal states make goes with
     it; they add up to 1."""
     explained: float
-    """What these steps add up to, as a fraction of the difference."""
+    """What these steps add up to, signs counted, as a fraction of the difference. Above
+    1: something pulls back; below 0: the difference grows by itself, or swings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +215,7 @@ def weigh(
     """
     size = float(np.linalg.norm(parting.offset))
     along = made @ (parting.offset / size)
-    sums = np.abs(along.mean(axis=1))
+    sums = np.abs(along).mean(axis=1)
     drops = np.maximum(np.append(sums[:-1] - sums[1:], sums[-1]), 0.0)
     gone = dict(zip((*order, REST), drops.tolist(), strict=True))
     _hand_on(gone, "friction", "contact", 1 - owned.friction)
