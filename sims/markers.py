@@ -90,3 +90,5 @@ def _shape(
     mujoco.mjv_initGeom(geom, shapes[kind], size, tail, np.eye(3).ravel(), rgba)
     if kind != "sphere":
         mujoco.mjv_connector(geom, shapes[kind], radius, tail, head)
+    if kind == "arrow":
+        geom.size[2] *= 2  # MuJoCo and its Studio draw half of an arrow's length

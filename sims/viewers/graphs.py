@@ -13,7 +13,7 @@ from mujoco.studio.implot import implot
 
 from sims.viewers.curves import SPAN, CurvesView
 
-_WIDTH, _MARGIN = 480.0, 16.0
+_WIDTH, _MARGIN = 430.0, 16.0
 """Of a plot, and of the window from the page's edge [pixels]."""
 _BELOW = 110.0
 """What is left free below the window [pixels]."""

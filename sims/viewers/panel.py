@@ -94,6 +94,8 @@ _BUTTONS = (
     ),
 )
 _WIDTH = 330.0
+_BELOW = 60.0
+"""What stays free below the panel and above, for the status line [pixels]."""
 _COLUMN = 135.0
 """Where what a key does is written, beside the key [pixels]."""
 _GREEN = imgui.Vec4(0.16, 0.62, 0.33, 1.0)
@@ -268,6 +270,8 @@ class Panel(plugin.ViewerPlugin):
     def _build_panel_gui(self, status: Status) -> None:
         imgui.SetNextWindowPos(imgui.Vec2(16, 16), int(imgui.Cond.FirstUseEver))
         imgui.SetNextWindowSize(imgui.Vec2(_WIDTH, 0), int(imgui.Cond.FirstUseEver))
+        room = max(imgui.GetIO().DisplaySize.y - _BELOW, 200.0)
+        imgui.SetNextWindowSizeConstraints(imgui.Vec2(0, 0), imgui.Vec2(2000, room))
         flags = imgui.WindowFlags
         imgui.Begin("panel", flags=int(flags.AlwaysAutoResize) | int(flags.NoTitleBar))
         imgui.PushItemWidth(_WIDTH - 110)

@@ -24,10 +24,9 @@ LONGEST = 1.0
 """Of a push [s]."""
 _COLOUR = (0.93, 0.20, 0.16, 0.95)
 _FAINT = (0.93, 0.20, 0.16, 0.35)
-_LENGTH = 0.5
-"""Of the arrow of the hardest push that the panel offers [m]."""
-_SHORTEST = 0.12
-"""Of any push's arrow [m]."""
+_LENGTHS = 0.22, 0.6
+"""Of the arrow of no push, which sticks out of a body, and of the hardest one that the
+panel offers [m]."""
 _PREVIEW = 1.5
 """For how long a push is shown that was set, and not given yet [s of wall clock]."""
 
@@ -227,7 +226,7 @@ class Pushes:
     ) -> Marker:
         """An arrow to a body's centre of mass."""
         size = float(np.linalg.norm(force))
-        length = max(_SHORTEST, _LENGTH * min(1.0, size / self.hardest))
+        length = float(np.interp(size / self.hardest, (0, 1), _LENGTHS))
         head = self._centre(body, shown)
         ends = np.stack([head - force / size * length, head])
         return Marker(kind="arrow", points=ends, size=0.014, rgba=rgba)

@@ -216,7 +216,7 @@ def test_a_harder_push_has_a_longer_arrow():
         session.push(force=np.array([force, 0.0, 0.0]))
         arrow = session.markers()[-1]
         lengths.append(float(np.linalg.norm(np.diff(arrow.points, axis=0))))
-    assert lengths[0] < lengths[1] < lengths[2] == pytest.approx(0.5)
+    assert lengths[0] < lengths[1] < lengths[2] == pytest.approx(0.6)
 
 
 def test_a_push_that_cannot_be_is_one_clear_error():

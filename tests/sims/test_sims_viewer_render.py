@@ -119,6 +119,21 @@ def test_a_picture_of_each_environment():
     env.close()
 
 
+def test_an_arrow_is_as_long_as_it_says(arm):
+    model, data = arm
+    ends = np.array([[0.2, 0.0, 1.2], [0.6, 0.0, 1.2]])
+    columns = []
+    with Renderer(model, 320, 240, quality="fast") as renderer:
+        bare = renderer.render(data, "side").astype(int)
+        for kind in ("line", "arrow"):
+            marker = Marker(kind=kind, points=ends, size=0.01, rgba=(1, 0, 0, 1))
+            drawn = renderer.render(data, "side", [marker]).astype(int)
+            seen = np.flatnonzero((np.abs(drawn - bare) > 30).any(axis=(0, 2)))
+            columns.append((seen[0], seen[-1]))
+    assert np.ptp(columns[0]) > 30
+    assert np.allclose(columns[0], columns[1], atol=2), "pixels from the left"
+
+
 def test_wrong_calls_say_what_is_allowed(arm):
     model, data = arm
     with pytest.raises(UsageError, match=r"unknown picture quality 'hihg'.*'high'"):
