@@ -2,6 +2,7 @@
 environments; nothing accumulates, and one environment's reset is no other's business.
 The checks fail where the feature is broken on purpose."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,27 @@ def test_each_engine_is_sensed_and_pushed_alike(
     assert 1.0 <= sizes[sizes > 0].min() < 1.2
     assert 3.8 < sizes.max() <= 4.0
     assert set(among_many["delay"].tolist()) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_reset_of_some_leaves_the_view_of_others(engine: str) -> None:
+    """What the others see, late, noisy and biased, is what a look at all would show."""
+    late = replace(TABLE, observation_delay=(0, 2))
+    env = make_env(
+        "arm-press", engine=engine, num_envs=3, randomize=late, autoreset=True
+    )
+    env.reset(seed=6)
+    for step in range(20):
+        if step in (9, 14):
+            env.state.steps[step % 3] = env.max_steps - 1
+        obs, *_, info = env.step(np.ones((3, 2)))
+        if "final_obs" in info:
+            kept = np.arange(3) != step % 3
+            before, after = info["final_obs"]["state"], obs["state"]
+            np.testing.assert_array_equal(after[kept], before[kept])
+            whole = env._sense(env.task.observe(env.engine, env.state))
+            np.testing.assert_array_equal(after, whole["state"])
+    env.close()
 
 
 def sensing(num: int) -> Sensing:
