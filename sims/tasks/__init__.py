@@ -13,7 +13,9 @@ from sims.tasks.arm_press import ArmPress
 from sims.tasks.arm_reach import ArmReach
 from sims.tasks.arm_track import ArmTrack
 from sims.tasks.humanoid_push import HumanoidPush
+from sims.tasks.humanoid_reach import HumanoidReach
 from sims.tasks.humanoid_stand import HumanoidStand
+from sims.tasks.humanoid_terrain import HumanoidTerrain
 from sims.tasks.humanoid_walk import HumanoidWalk
 from sims.tasks.mobile_fetch import MobileAlohaFetch
 
@@ -31,6 +33,8 @@ TASKS: dict[str, Callable[[], Any]] = {
         HumanoidStand,
         HumanoidPush,
         HumanoidWalk,
+        HumanoidReach,
+        HumanoidTerrain,
     )
 }
 
