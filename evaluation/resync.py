@@ -2,10 +2,12 @@
 
 One of the two, the *host*, is followed along its own course, with a run-up, so that it
 has its memory; the other is put into the host's states. The host is the one that
-depends more on its memory: that is measured, by steps from states of its own.
+depends more on its memory: that is measured, by steps from states of its own. Where
+both do alike, as one engine twice, both are put into the state before the run-up,
+which then is part of the step: what they lack is the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 RUN_UP = 2
 """Control steps, where as many come before."""
+FORGETS = 1e-3
+"""An engine that misses a recorded state of its own by more has a memory
+[tolerances]."""
 TRIED = 12
 """Rows by which the host is chosen."""
 Where = list[tuple[int, int]]
@@ -75,12 +80,14 @@ def resync(
         for entry, track in zip(entries, tracks, strict=True)
     ]
     host = 0 if lost[0] > lost[1] else 1
-    run_ups = np.array([min(t, RUN_UP) for t, _ in where])
+    longest = RUN_UP if max(lost) > FORGETS else 0
+    alike = max(lost) <= 2 * min(lost)
+    run_ups = np.array([min(t, longest) for t, _ in where])
     parts = [
         _layers(
             *(entries, instruments, tracks, host),
             *([where[i] for i in np.flatnonzero(run_ups == run_up)], int(run_up)),
-            order,
+            *(order, alike),
         )
         for run_up in np.unique(run_ups)
     ]
@@ -101,10 +108,13 @@ def _layers(
     where: Where,
     run_up: int,
     order: tuple[str, ...],
+    alike: bool,
 ) -> list[tuple[Stepped, Stepped]]:
     """Both engines' steps by what is removed, in the engines' order."""
     guest = 1 - host
     given = moments(tracks[host], where, run_up)
+    if alike:
+        given = replace(given, warm=0)
     start: Stepped | None = None
     layers = []
     for removed in (order[:count] for count in range(len(order) + 1)):

@@ -137,6 +137,19 @@ def test_friction_is_told_on_what_slips() -> None:
     assert "under" in part.cause.measured
 
 
+def test_what_both_forget_is_no_cause() -> None:
+    """Two of ``bullet`` lack the same memory where they are put into a state."""
+    found = diverge(
+        *("arm-press", "expert", ("bullet", "bullet")),
+        episodes=1,
+        steps=170,
+        threads=1,
+        change=scaled("geom_friction", 0.2),
+    )
+    part = first(found)
+    assert (part.cause.kind, part.cause.where) == ("friction", "wall on fore")
+
+
 def test_a_servo_is_told_at_its_joint() -> None:
     model = load_model("aloha", "transfer")
     servo = model.actuator("left/elbow").id
