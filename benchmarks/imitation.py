@@ -44,7 +44,7 @@ SETTINGS: dict[str, list[str]] = {
     "mip": [],
 }
 """What is told to ``sandbot train`` beside data, task and seed."""
-ARM = {"bc": [], "act": [], "flow": [], "mip": []}
+ARM = {"bc": [], "flow": [], "mip": []}
 """The same for the two-link arm, which is moved by torques, a hundred a second."""
 SHORT = ["--chunk", "8", "--execute", "1"]
 """Where that arm has to be precise, and not only to press."""
