@@ -51,7 +51,6 @@ SHORT = ["--chunk", "8", "--execute", "1"]
 LONGER = {
     "bc": ["--hidden", "512", "512", "512", "--steps", "20000"],
     "flow": ["--steps", "16000"],
-    "mip": ["--steps", "12000"],
 }
 MANY = (*MORE_TASKS, "arm-track")
 """Tasks with so many demonstrations that the longer trainings pay."""
