@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from policies.clock import PhysicsClock
 from policies.collect import FIRST_ID, collect
 from sims import make_env
 from sims.env import Env
+from tests.processes import start
 
 
 def test_all_that_a_task_tells_is_recorded(tmp_path: Path) -> None:
@@ -126,15 +125,10 @@ def test_a_continued_dataset_is_the_uninterrupted_one(
 
 
 def test_a_kill_costs_no_whole_episode(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from policies.collect import collect\n"
-        "collect('arm-reach', 'expert', episodes=5000, out=Path(sys.argv[1]),\n"
-        "        noise=0.1, seed=3, num_envs=3, threads=1, resume=True)\n"
-    )
+    many = CALL | {"episodes": 5000, "noise": 0.1, "resume": True}
     counts = []
     for moment in (0.02, 0.31, 0.77):
-        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "d")])
+        process = start(collect, "arm-reach", "expert", out=tmp_path / "d", **many)
         seen = counts[-1] if counts else 0
         for _ in range(600):  # until it records, then a moment more
             time.sleep(0.05)
@@ -143,8 +137,9 @@ def test_a_kill_costs_no_whole_episode(tmp_path: Path) -> None:
                 if info["total_episodes"] > seen:
                     break
         time.sleep(moment)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         data = read_dataset(tmp_path / "d")
         assert check(tmp_path / "d").findings == []
         assert data.frames["next.done"][data.bounds[:, 1] - 1].all()
