@@ -42,7 +42,9 @@ def test_checkers_pass(gym_id: str, engine: str) -> None:
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
 def test_stable_baselines3_runs(gym_id: str, algorithm: Any) -> None:
     """Rounds of acting and of learning from it."""
-    settings = {"n_steps": 32} if algorithm is PPO else {"learning_starts": 24}
+    settings: dict[str, Any] = {"learning_starts": 24}
+    if algorithm is PPO:
+        settings = {"n_steps": 32}
     env = gym.make(gym_id)
     kind = "MlpPolicy" if gym_id.startswith("sandbot/Arm") else "MultiInputPolicy"
     agent = algorithm(kind, env, batch_size=32, device="cpu", seed=0, **settings)
