@@ -9,17 +9,22 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 LONGEST = (
+    "test_policies_bc.py",
     "warp",
+    "test_policies_pretrained.py",
     "test_policies_teleop_web.py",
     "test_policies_imitation.py",
-    "test_policies_bc.py",
     "test_sims_tasks.py",
-    "test_deployment_onnx_export.py",
-    "test_sims_viewer_web.py",
-    "test_sandbot_torchrun.py",
+    "test_sims_cameras.py",
     "test_policies_controllers.py",
+    "test_sims_aloha_pick.py",
+    "test_deployment_onnx_export.py",
+    "test_sims_env.py",
+    "test_policies_collect.py",
+    "test_sims_viewer_web.py",
+    "test_evaluation_report.py",
+    "test_sandbot_torchrun.py",
     "test_ml_training.py",
-    "test_ml_parallel.py",
 )
 """In the order in which they begin; the others follow, those with most tests first."""
 

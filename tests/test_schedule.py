@@ -7,7 +7,7 @@ from typing import Any
 from tests.schedule import LONGEST, Schedule, group
 
 SHORT = [f"tests/a/test_short.py::test_{i}" for i in range(9)]
-LONG = [f"tests/a/{LONGEST[1]}::test_long", f"tests/a/{LONGEST[2]}::test_longer"]
+LONG = [f"tests/a/{LONGEST[2]}::test_long", f"tests/a/{LONGEST[3]}::test_longer"]
 WARP = ["tests/a/test_protocol.py::test_it[warp-mass]", "tests/a/test_sims_warp.py::x"]
 OTHER = ["tests/a/test_protocol.py::test_it[mujoco-mass]"]
 
