@@ -22,9 +22,12 @@ from sims.env import Env
 from tests.processes import start
 
 
-def test_all_that_a_task_tells_is_recorded(tmp_path: Path) -> None:
+def test_all_that_a_task_tells_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policies.collect.PROBE", 4)
     summary = collect(
-        "aloha-transfer-cube", "expert", episodes=2, num_envs=2, out=tmp_path / "d"
+        "aloha-transfer-cube", "expert", episodes=2, out=tmp_path / "d", threads=1
     )
     data = read_dataset(tmp_path / "d")
     assert data.groups == ("state", "environment_state") and data.cameras == ()
