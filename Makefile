@@ -20,12 +20,14 @@ export TOKENIZERS_PARALLELISM ?= false
 .PHONY: demo test lint clean
 .DEFAULT_GOAL := demo
 
+# Not compiled: of 20,000 modules few are ever imported, and those compile then.
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed:" \
 	  "install python3.11 and python3.11-venv, or run make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing sandbot and what it needs into $(VENV) (once, a minute or two)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check \
+	  -c constraints.txt -e '.[test]'
 	@touch $@
 
 demo: $(STAMP)

@@ -44,8 +44,10 @@ SETTINGS: dict[str, list[str]] = {
     "mip": [],
 }
 """What is told to ``sandbot train`` beside data, task and seed."""
-ARM = {"bc": [], "flow": ["--chunk", "8", "--execute", "1"]}
+ARM = {"bc": [], "flow": [], "mip": []}
 """The same for the two-link arm, which is moved by torques, a hundred a second."""
+SHORT = ["--chunk", "8", "--execute", "1"]
+"""Where that arm has to be precise, and not only to press."""
 LONGER = {
     "bc": ["--hidden", "512", "512", "512", "--steps", "20000"],
     "flow": ["--steps", "16000"],
@@ -71,6 +73,8 @@ NOT_MEASURED = [
 def settings(kind: str, task: str) -> list[str]:
     """What is told to ``sandbot train``."""
     usual = ARM[kind] if task in ARM_TASKS else SETTINGS[kind]
+    if task in ("arm-reach", "arm-track") and kind != "bc":
+        usual = SHORT
     more = LONGER.get(kind, []) if task in MANY else []
     return [*usual, *more, *OF_TASK.get(task, [])]
 

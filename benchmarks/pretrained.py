@@ -5,7 +5,7 @@ python -m benchmarks.pretrained --runs runs/imitation
 Of ``python -m benchmarks.imitation``'s checkpoints always that of the first training
 seed, since choosing the best of several by the test would flatter it. What that
 benchmark found of it stands in its model card, with what it does in PyBullet, and in
-``results/pretrained.json``, where what --tasks leaves out stays.
+``results/pretrained.json``, where what --tasks and --kinds leave out stays.
 """
 
 import argparse
@@ -35,15 +35,21 @@ def main() -> None:
         "--bullet", type=int, default=100, help="episodes there; 0: none"
     )
     parser.add_argument("--tasks", nargs="+", help="by default all in --runs")
+    parser.add_argument("--kinds", nargs="+", help="by default all in --runs")
     given = parser.parse_args()
     judged = sorted(given.runs.glob(f"*/*-{given.seed}/judged.json"))
-    sources = [path.parent for path in judged]
-    if given.tasks:
-        sources = [path for path in sources if path.parent.name in given.tasks]
-    tasks = [path.parent.name for path in sources]
-    table_of_all = [row for row in recorded("pretrained") if row["task"] not in tasks]
-    for source in sources:
-        task, kind = source.parent.name, source.name.rpartition("-")[0]
+    sources = {
+        (path.parents[1].name, path.parent.name.rpartition("-")[0]): path.parent
+        for path in judged
+    }
+    table_of_all = [
+        row
+        for row in recorded("pretrained")
+        if not chosen(given, row["task"], row["policy"])
+    ]
+    for (task, kind), source in sources.items():
+        if not chosen(given, task, kind):
+            continue
         found = json.loads((source / "judged.json").read_text())
         rate = found.get("benchmark_success_rate", found["success_rate"])
         if rate < LEAST:
@@ -75,6 +81,13 @@ def main() -> None:
         )
         print(f"{task} {kind}: {rates}, {size / 2**20:.1f} MiB", flush=True)
     record("pretrained", {"rows": sorted(table_of_all, key=lambda row: row["task"])})
+
+
+def chosen(given: argparse.Namespace, task: str, kind: str) -> bool:
+    """Whether this call is about a policy."""
+    return (not given.tasks or task in given.tasks) and (
+        not given.kinds or kind in given.kinds
+    )
 
 
 if __name__ == "__main__":

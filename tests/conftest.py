@@ -5,6 +5,8 @@ A skipped test proves nothing, so there are two reasons only: it needs a GPU
 (``@pytest.mark.peer("lerobot")``). Any other skip fails the run.
 """
 
+from typing import Any
+
 import pytest
 
 GPU = "needs a GPU"
@@ -18,6 +20,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"gpu: {GPU}")
     config.addinivalue_line("markers", f"peer(module): {PEER}; runs where it imports")
     _skipped.clear()
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files as a whole, the longest first: see :mod:`tests.schedule`."""
+    if config.getoption("dist") != "load":  # another one was asked for
+        return None
+    from tests.schedule import Schedule
+
+    return Schedule(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

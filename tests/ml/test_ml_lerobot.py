@@ -1,8 +1,8 @@
 """Datasets: what is written is read, at every moment; what is damaged is refused."""
 
 import json
-import subprocess
-import sys
+import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,7 @@ from assets.errors import SandbotError, UsageError
 from ml.files import sha256
 from ml.lerobot import DatasetWriter, read_dataset
 from ml.spec import ArraySpec
+from tests.processes import start
 
 OBSERVATIONS = {
     "state": ArraySpec(shape=(3,), names=("a", "b", "c"), units=("1", "m", "rad")),
@@ -126,19 +127,19 @@ def test_an_error_costs_no_episode_that_was_added(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
 
 
+def _write_and_die(folder: Path) -> None:
+    with _writer(folder, frames_per_file=50) as writer:
+        for i in range(4):
+            writer.add_episode(**_episode(i), seed=7, identity=100 + i)
+            if i == 2:
+                writer.commit()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_killed_writer_leaves_what_was_committed(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys; from pathlib import Path\n"
-        "sys.path.insert(0, sys.argv[2])\n"
-        "from test_ml_lerobot import _writer, _episode\n"
-        "with _writer(Path(sys.argv[1]), frames_per_file=50) as writer:\n"
-        "    for i in range(4):\n"
-        "        writer.add_episode(**_episode(i), seed=7, identity=100 + i)\n"
-        "        if i == 2: writer.commit()\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    here = str(Path(__file__).parent)
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "d"), here])
+    process = start(_write_and_die, tmp_path / "d")
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert len(read_dataset(tmp_path / "d").episodes) == 3
     with _writer(tmp_path / "d", frames_per_file=50, resume=True) as writer:
         for index in range(writer.episodes, 5):

@@ -1,7 +1,6 @@
 """Two processes train as one does; killed, they go on to the same bits."""
 
-import os
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
@@ -15,24 +14,15 @@ from ml.parallel import Parallel
 from ml.state_file import load_state
 from ml.step_draws import StepDraws
 from ml.training_setup import STATE, reproducible
+from tests.processes import together
 
 sys.path.insert(0, str(Path(__file__).parent))
-from train_parallel import CONFIG, JOBS, Network, loss, make, samples, train
-
-HERE = Path(__file__).parent
+from train_parallel import CONFIG, JOBS, Network, loss, make, samples, train, train_all
 
 
-def run(root: Path, *jobs: str, kill: str = "-1 0") -> str:
-    """Two processes on these jobs, one after the other; what went wrong."""
-    path = os.pathsep.join([str(HERE.parents[1]), *sys.path])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    words += ["--standalone", str(HERE / "train_parallel.py"), str(root), *jobs]
-    done = subprocess.run(
-        words, env=environment | {"KILL": kill}, capture_output=True, text=True
-    )
-    assert done.returncode == 0 or kill != "-1 0", done.stderr[-3000:]
-    return done.stderr
+def run(root: Path, *jobs: str, kill: tuple[int, int] = (-1, 0)) -> list[int]:
+    """Two processes on these jobs, one after the other; their exit codes."""
+    return together(2, train_all, root, jobs, kill)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +31,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("two")
     jobs = [job for job in JOBS if job != "recomputed"]
     assert jobs[-1] == "killed"
-    assert "SIGKILL" in run(root, *jobs, kill="1 37")
+    assert run(root, *jobs, kill=(1, 37))[1] == -signal.SIGKILL
     return root
 
 
@@ -105,7 +95,7 @@ def test_two_processes_that_were_killed_end_with_the_same_bits(two: Path) -> Non
     assert load_state(state)[1]["step"] == 30
     with pytest.raises(UsageError, match="saved by 2 processes, and there are 1 now"):
         train("killed", two)
-    run(two, "killed")
+    assert run(two, "killed") == [0, 0]
     (first, _), (second, _) = load_state(state), load_state(two / "long" / STATE)
     assert first.keys() == second.keys()
     assert not torch.equal(first["rng/0"], first["rng/1"])

@@ -1,10 +1,7 @@
 """The training loop: learns, stops early, resumes to the bit, and fails clearly."""
 
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -20,8 +17,9 @@ from ml.networks import MLP
 from ml.samples import Frames
 from ml.state_file import load_state, save_state
 from ml.step_draws import StepDraws
-from ml.training import Trainer
+from ml.training import Trainer, TrainingResult
 from ml.training_setup import STATE, TrainingConfig, open_run, reproducible
+from tests.processes import start
 
 sys.path.insert(0, str(Path(__file__).parent))
 from train_synthetic import CONFIG, loss, samples, train
@@ -33,11 +31,18 @@ def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_it_learns_and_logs_each_step_once(tmp_path: Path) -> None:
-    result = train(tmp_path / "run")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingResult]:
+    """A training that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, train(folder)
+
+
+def test_it_learns_and_logs_each_step_once(whole: tuple[Path, TrainingResult]) -> None:
+    folder, result = whole
     assert result.steps == 1500 and 0 < result.best_step <= 1500
     assert result.validation_loss < 0.25  # a constant prediction has 1.4
-    records = read_metrics(tmp_path / "run")
+    records = read_metrics(folder)
     logged = [r["step"] for r in records if "train_loss" in r]
     assert logged == [*range(40, 1500, 40), 1500]
     validated = {r["step"]: r["validation_loss"] for r in records if len(r) == 2}
@@ -68,39 +73,38 @@ def test_it_stops_when_nothing_is_gained(tmp_path: Path) -> None:
     assert again.steps == result.steps and _same(again.weights, result.weights)
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path) -> None:
-    script = str(Path(__file__).parent / "train_synthetic.py")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    whole = train(tmp_path / "whole")
+def test_killed_at_any_moment_it_ends_with_the_same_bits(
+    tmp_path: Path, whole: tuple[Path, TrainingResult]
+) -> None:
+    elsewhere, expected = whole
     folder = tmp_path / "killed"
     chance = random.Random(0)
     kills, saved = 0, []
     while True:
-        process = subprocess.Popen(
-            [sys.executable, script, str(folder)], env=environment
-        )
+        process = start(train, folder, resume=folder.exists())
         if kills < KILLS:
             before = _saved_step(folder)
-            while process.poll() is None and _saved_step(folder) == before:
+            while process.is_alive() and _saved_step(folder) == before:
                 time.sleep(0.005)  # it is at work: now a random moment
             time.sleep(chance.uniform(0, 0.2))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
+            if process.is_alive():
+                process.kill()
                 kills += 1
                 saved.append(_saved_step(folder))
-        if process.wait() == 0:
+        process.join()
+        if process.exitcode == 0:
             break
     assert kills == KILLS and 0 < saved[0] < saved[-1] < CONFIG.steps
     result = train(folder, resume=True)  # finished: only reads
-    assert _same(result.weights, whole.weights)
+    assert _same(result.weights, expected.weights)
     assert (result.best_step, result.validation_loss) == (
-        whole.best_step,
-        whole.validation_loss,
+        expected.best_step,
+        expected.validation_loss,
     )
     tensors, _ = load_state(folder / STATE)
-    others, _ = load_state(tmp_path / "whole" / STATE)
+    others, _ = load_state(elsewhere / STATE)
     assert _same(tensors, others)  # moments and generator too
-    assert read_metrics(folder) == read_metrics(tmp_path / "whole")
+    assert read_metrics(folder) == read_metrics(elsewhere)
 
 
 def _saved_step(folder: Path) -> int:

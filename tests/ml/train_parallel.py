@@ -1,11 +1,7 @@
-"""Trains small transformers in processes that torchrun starts; run by the tests.
-
-torchrun train_parallel.py FOLDER JOB ...
-"""
+"""Trains small transformers, alone or in processes that share each batch."""
 
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +116,7 @@ def train(job: str, root: Path, kill: tuple[int, int] = (-1, 0)) -> TrainingResu
         return make(job, folder, parallel).run(tell)
 
 
-if __name__ == "__main__":
-    who, when = map(int, os.environ.get("KILL", "-1 0").split())
-    for name in sys.argv[2:]:
-        train(name, Path(sys.argv[1]), (who, when))
+def train_all(root: Path, jobs: tuple[str, ...], kill: tuple[int, int]) -> None:
+    """One job after the other."""
+    for job in jobs:
+        train(job, root, kill)

@@ -1,6 +1,5 @@
-"""Trains a small network on made-up data in a folder; run by the tests, and killed."""
+"""Trains a small network on made-up data; in processes that are killed, too."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,8 +65,3 @@ def train(
             identity={"data": identity},
         )
         return trainer.run()
-
-
-if __name__ == "__main__":
-    out = Path(sys.argv[1])
-    train(out, resume=out.exists())

@@ -102,7 +102,7 @@ def test_gradients_are_those_of_the_loss(name: str) -> None:
 
 def test_a_training_with_debug_says_what_it_found(tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "run"
-    collect("arm-reach", "computed-torque", episodes=2, out=data, threads=1)
+    collect("arm-reach", "computed-torque", episodes=2, out=data, noise=0.1, threads=1)
     training = TrainingConfig(steps=3, batch_size=32, tensorboard=False, debug=True)
     train(BCConfig(training=training), data=data, out=out, progress=False)
     report = json.loads((out / FILE).read_text())

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from assets.errors import SandbotError, UsageError
 from ml.lerobot import read_dataset
 from ml.lerobot.layout import ACTION
+from ml.samples import Batch
 from ml.step_draws import StepDraws
 from ml.training_setup import TrainingConfig
 from policies import make_policy
@@ -29,6 +31,7 @@ from policies.learners import LEARNERS, find_learner
 from policies.mip import MIPConfig
 from sims import make_env, make_task
 from sims.policy import Policy
+from sims.tasks.arm_reach import ArmReach
 
 TASK = "arm-reach"
 TINY = TrainingConfig(
@@ -203,9 +206,32 @@ def test_every_weight_learns(data: Path, name: str, tmp_path: Path) -> None:
     assert not dead
 
 
+def _error(net: Any, batch: Batch) -> float:
+    """Of what is predicted, over the spread of what was demonstrated."""
+    net.eval()
+    with torch.no_grad():
+        if batch["inputs"].ndim == 3:  # windows: it acts as it goes along
+            memory, said = net.memory(4), []
+            for t in range(40):
+                seen = Seen(inputs=batch["inputs"][:, t])
+                action, memory = net.predict(seen, memory, torch.zeros(4, 0), None)
+                said.append(action)
+            predicted, wanted = torch.cat(said, 1)[:, 8:], batch["targets"][:, 8:40]
+        else:
+            generator = torch.Generator().manual_seed(0)
+            noise = torch.randn(4, *net.noise_shape, generator=generator)
+            seen = Seen(inputs=batch["inputs"])
+            predicted, _ = net.predict(seen, net.memory(4), noise, None)
+            wanted = batch["targets"]
+        wanted = net.normalizer.normalize(ACTION, wanted)
+        error = net.normalizer.normalize(ACTION, predicted) - wanted
+    net.train()
+    return float(error.square().mean().sqrt() / wanted.std())
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_one_batch_is_learned_by_heart(data: Path, name: str, tmp_path: Path) -> None:
-    """Then what it predicts is what was demonstrated."""
+    """Then what it predicts is what was demonstrated; no longer than that takes."""
     config = SMALL[name]
     if isinstance(config, ACTConfig):
         config = replace(config, dropout=0.0, vae=False, width=32)
@@ -215,31 +241,15 @@ def test_one_batch_is_learned_by_heart(data: Path, name: str, tmp_path: Path) ->
     rate, steps = (1e-3, 800) if convolves else (5e-3, 400)
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.0)
     net.train()
+    assert _error(net, batch) > 0.5
     for step in range(steps):
         terms = net.loss(batch, StepDraws(0, step, slice(0, 4), 4))
         optimizer.zero_grad()
         (terms.total.sum() / terms.weight.sum()).backward()
         optimizer.step()
-    net.eval()
-    if batch["inputs"].ndim == 3:  # windows: it acts as it goes along
-        memory = net.memory(4)
-        said = []
-        for t in range(40):
-            seen = Seen(inputs=batch["inputs"][:, t])
-            action, memory = net.predict(seen, memory, torch.zeros(4, 0), None)
-            said.append(action)
-        predicted, wanted = torch.cat(said, 1)[:, 8:], batch["targets"][:, 8:40]
-    else:
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(4, *net.noise_shape, generator=generator)
-        seen = Seen(inputs=batch["inputs"])
-        with torch.no_grad():
-            predicted, _ = net.predict(seen, net.memory(4), noise, None)
-        wanted = batch["targets"]
-    scale = net.normalizer.normalize(ACTION, wanted).std()
-    error = net.normalizer.normalize(ACTION, predicted.detach())
-    error = (error - net.normalizer.normalize(ACTION, wanted)).square().mean().sqrt()
-    assert error < 0.5 * scale
+        if step % 50 == 49 and _error(net, batch) < 0.5:
+            break
+    assert _error(net, batch) < 0.5
 
 
 def test_a_mixture_draws_its_component(runs: Path) -> None:
@@ -447,8 +457,11 @@ def test_configurations_that_make_no_policy(kind, changes: dict, message: str) -
         kind(**changes)
 
 
-def test_a_checkpoint_with_a_camera_shows_it(tmp_path: Path) -> None:
+def test_a_checkpoint_with_a_camera_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Recorded, trained on and played with pictures; shuffled they act otherwise."""
+    monkeypatch.setattr(ArmReach, "max_steps", 80)  # each is drawn, in software
     collect(
         TASK,
         "computed-torque",
@@ -457,6 +470,7 @@ def test_a_checkpoint_with_a_camera_shows_it(tmp_path: Path) -> None:
         cameras=("side",),
         image_size=(64, 64),
         noise=0.0,
+        keep_failures=True,
         threads=1,
     )
     config = replace(

@@ -18,6 +18,8 @@ FOUND = [
     for task, kinds in all_pretrained().items()
     for kind, folder in kinds.items()
 ]
+QUICK = ("arm-press", "arm-reach", "arm-track")
+"""Tasks of which sixteen episodes cost hardly more than six."""
 LARGEST = 10 * 2**20
 """Bytes of one."""
 RECORD = Path(__file__).parents[2] / "benchmarks" / "results" / "pretrained.json"
@@ -50,11 +52,13 @@ def test_each_is_whole_and_small(task: str, kind: str, folder: Path) -> None:
 
 @pytest.mark.parametrize(("task", "kind", "folder"), FOUND)
 def test_each_does_its_task(task: str, kind: str, folder: Path) -> None:
-    result = rollout(task, kind, episodes=16, threads=1)
+    sure = MEASURED[task, kind] > 0.85 and task not in QUICK
+    episodes = 6 if sure else 16
+    result = rollout(task, kind, episodes=episodes, threads=1)
     solved = result.outcomes.get("benchmark_success", result.success)
     assert solved is not None
     assert MEASURED[task, kind] >= LEAST
-    assert solved.mean() >= MEASURED[task, kind] / 2  # a chance of 16 episodes
+    assert solved.mean() >= MEASURED[task, kind] / 2  # a chance of so few
 
 
 def test_one_that_does_not_come_along_is_said_so(

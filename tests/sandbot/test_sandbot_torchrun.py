@@ -16,7 +16,7 @@ OPTIONS += "--denoiser unet --no-tensorboard"
 
 def test_training_in_two_processes_is_typed_as_in_one(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    collect("arm-reach", "computed-torque", episodes=2, out=data, threads=1)
+    collect("arm-reach", "computed-torque", episodes=2, out=data, noise=0.1, threads=1)
     words = ["train", "flow", "--data", str(data), *OPTIONS.split(), "--out"]
     assert main([*words, str(tmp_path / "one")]) == 0
     run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]

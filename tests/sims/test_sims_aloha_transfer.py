@@ -147,7 +147,7 @@ def test_the_expert_solves_it(engine: str) -> None:
     from evaluation.rollout import rollout
 
     result = rollout(
-        NAME, "expert", engine=engine, episodes=24 if engine == "mujoco" else 4
+        NAME, "expert", engine=engine, episodes=12 if engine == "mujoco" else 2
     )
     assert result.rate == 1.0
     assert result.outcomes["benchmark_success"].all()

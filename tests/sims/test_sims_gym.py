@@ -41,13 +41,14 @@ def test_checkers_pass(gym_id: str, engine: str) -> None:
 @pytest.mark.parametrize("gym_id", IDS)
 @pytest.mark.parametrize("algorithm", [PPO, SAC])
 def test_stable_baselines3_runs(gym_id: str, algorithm: Any) -> None:
-    settings: dict[str, Any] = {}
+    """Rounds of acting and of learning from it."""
+    settings: dict[str, Any] = {"learning_starts": 24}
     if algorithm is PPO:
-        settings = {"n_steps": 128, "batch_size": 64}
+        settings = {"n_steps": 32}
     env = gym.make(gym_id)
     kind = "MlpPolicy" if gym_id.startswith("sandbot/Arm") else "MultiInputPolicy"
-    agent = algorithm(kind, env, device="cpu", seed=0, **settings)
-    agent.learn(160)
+    agent = algorithm(kind, env, batch_size=32, device="cpu", seed=0, **settings)
+    agent.learn(40)
     action, _ = agent.predict(agent.observation_space.sample())
     assert agent.action_space.contains(action)
 

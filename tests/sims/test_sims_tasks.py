@@ -46,10 +46,10 @@ def test_specs_match_what_flows(name: str) -> None:
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("policy", ["zero", "random"])
 def test_doing_nothing_or_anything_does_not_succeed(name: str, policy: str) -> None:
-    n = 400 if name.startswith("arm") else 25
+    n = 128 if name.startswith("arm") else 12  # of few, not one
     if name.startswith("humanoid"):  # a heap of limbs is slow to simulate
         n = 6
-    env = make_env(name, num_envs=n, seed=11)
+    env = make_env(name, num_envs=n, seed=11, threads=1)
     env.reset()
     rng = np.random.default_rng(0)
     low, high = env.action_spec.limits()
