@@ -1,7 +1,7 @@
 """From names to tasks and environments."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from assets import ROBOTS, load_model, unknown
 from assets.errors import UsageError
@@ -28,7 +28,7 @@ def make_task(name: str) -> "Task":
     Raises:
         UsageError: unknown name.
     """
-    known = TASKS | GYM_TASKS
+    known: dict[str, Callable[[], Any]] = {**TASKS, **GYM_TASKS}
     if name in known:
         return known[name]()
     from sims.foreign import is_gym_id
