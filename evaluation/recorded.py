@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assets.errors import UsageError
-from evaluation.replay import origin
+from evaluation.replay import executed, origin
 from ml.spec import ArraySpec
 from sims.arrays import Array, Mask, Obs
 
@@ -30,7 +30,6 @@ class RecordedActions:
             SandbotError: it is damaged.
         """
         from ml.lerobot import read_dataset
-        from ml.lerobot.layout import ACTION, EXECUTED
         from sims import make_task
 
         data = read_dataset(folder)
@@ -52,11 +51,7 @@ class RecordedActions:
         self._task = make_task(self.task)
         self.ids = np.array([data.episodes[index]["id"] for index in chosen])
         """(n,) identities of the episodes."""
-        key = EXECUTED if EXECUTED in recorded[0] else ACTION
-        self._actions = [
-            np.asarray(one[key], float).reshape(len(one["frame_index"]), -1)
-            for one in recorded
-        ]
+        self._actions = [executed(one).astype(float) for one in recorded]
 
     def identities(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Identities and numbers of steps of episodes; those past the end are the

@@ -118,20 +118,25 @@ def origin(data: "Demonstrations", index: int) -> tuple[Any, ...]:
     return (*(about[name] for name in NEEDED), int(row["seed"]))
 
 
+def executed(episode: dict[str, Any]) -> np.ndarray:
+    """(frames, action_dim): what was done in an episode, noise included."""
+    from ml.lerobot.layout import ACTION, EXECUTED
+
+    key = EXECUTED if EXECUTED in episode else ACTION
+    return episode[key].reshape(len(episode["frame_index"]), -1)
+
+
 def _batch(
     env: "Env", data: "Demonstrations", members: list[int], seed: int
 ) -> list[Replayed]:
     """Replay as many episodes as there are environments, or fewer."""
-    from ml.lerobot.layout import ACTION, EXECUTED, PREFIX
+    from ml.lerobot.layout import PREFIX
 
     padded = members + members[-1:] * (env.num_envs - len(members))
     ids = np.array([data.episodes[index]["id"] for index in padded])
     recorded = [data.episode(index) for index in padded]
     lengths = np.array([len(one["frame_index"]) for one in recorded])
-    key = EXECUTED if EXECUTED in recorded[0] else ACTION
-    actions = [
-        one[key].reshape(n, -1) for one, n in zip(recorded, lengths, strict=True)
-    ]
+    actions = [executed(one) for one in recorded]
     groups = [g for g in data.groups if g in env.obs_spec]
     if not groups:
         raise SandbotError(
@@ -144,8 +149,8 @@ def _batch(
     for t in range(int(lengths.max())):
         now = {PREFIX + group: obs[group] for group in groups}
         rows = [np.minimum(t, n - 1) for n in lengths]
-        executed = np.stack([a[r] for a, r in zip(actions, rows, strict=True)])
-        obs, reward, _, _, info = env.step(executed.astype(np.float64))
+        acts = np.stack([a[r] for a, r in zip(actions, rows, strict=True)])
+        obs, reward, _, _, info = env.step(acts.astype(np.float64))
         now["next.reward"] = np.asarray(reward)
         if info["success"] is not None:
             now["next.success"] = info["success"] & ~info["diverged"]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sims.arrays import Array, Mask, assign
-from sims.engine import FIELDS
 
 if TYPE_CHECKING:
     from sims.engine import Engine
@@ -22,7 +21,7 @@ class Acts:
     wrenches: list[dict[str, np.ndarray]]
     """By physics step: (num_envs, 6) on a body, by its name [N, N m]."""
     fields: dict[str, np.ndarray]
-    """The model fields in force, each (num_envs, ...), see :data:`sims.engine.FIELDS`.
+    """The model fields in force, each (num_envs, ...), see :attr:`Engine.fields`.
     One object for as long as nothing changes."""
 
 
@@ -72,8 +71,8 @@ class Tape:
     def fields(self) -> dict[str, np.ndarray]:
         """The model fields in force now."""
         if self._fields is None:
-            own = getattr(self._engine, "fields", FIELDS)
-            self._fields = {f: np.array(self._engine.get_field(f)) for f in own}
+            names = self._engine.fields
+            self._fields = {f: np.array(self._engine.get_field(f)) for f in names}
         return self._fields
 
     def _step(self, substeps: int = 1) -> None:
