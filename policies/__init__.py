@@ -18,6 +18,7 @@ from assets.plugins import find_plugins, working
 from ml.device import check_device
 from policies.learners import ACTORS, LEARNERS
 from policies.pretrained import pretrained
+from policies.rl.algorithms import ALGORITHMS
 
 if TYPE_CHECKING:
     from policies.execution import Execution
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 CHECKPOINTS: dict[str, str] = {
     **dict.fromkeys((*LEARNERS, *ACTORS), "policies.imitation"),
+    **dict.fromkeys(ALGORITHMS, "policies.rl"),
     "irl": "policies.max_ent_irl",
 }
 """By the kind in ``config.json``: the module whose ``load(folder, task, num_envs,

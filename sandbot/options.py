@@ -179,6 +179,28 @@ class Asking:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trying:
+    """The folder of the run becomes the checkpoint, with the policy that did best in
+    evaluations on the way; metrics.jsonl and TensorBoard's files are in it. Training
+    may be interrupted at any moment: the same command with --resume goes on, on the CPU
+    to the same bits.
+    """
+
+    task: MaybeName = None
+    """What is to be learned; `sandbot list` shows them."""
+    env: MaybeName = None
+    """A Gymnasium id in a task's place."""
+    engine: MaybeName = None
+    """Physics engine, mujoco by default; warp for thousands of worlds on a GPU."""
+    out: PathName
+    """Folder of the run."""
+    resume: Flag = False
+    """Go on with the training in --out."""
+    overwrite: Flag = False
+    """Let a training in --out make way."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watching:
     """The folder of the run becomes the checkpoint. No reward of the task is read."""
 

@@ -14,30 +14,36 @@ from policies.learners import (
     find_interactive,
     find_learner,
 )
-from sandbot.options import Asking, Imitated, Watching, parse
+from policies.rl.algorithms import ALGORITHMS, find_algorithm
+from sandbot.options import Asking, Imitated, Trying, Watching, parse
 
 if TYPE_CHECKING:
     from ml.training import TrainingResult
+
+
+ALL = LEARNERS | INTERACTIVE | ALGORITHMS
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the algorithm that the first argument names."""
     if not arguments:
         raise UsageError(
-            f"sandbot train wants an algorithm: {', '.join(LEARNERS | INTERACTIVE)}. "
+            f"sandbot train wants an algorithm: {', '.join(ALL)}. "
             "sandbot train bc --help lists its options."
         )
     name, rest = arguments[0], arguments[1:]
     if name in ("-h", "--help"):
         print("usage: sandbot train ALGORITHM [OPTIONS]\n")
-        for algorithm, (_, description) in (LEARNERS | INTERACTIVE).items():
+        for algorithm, (_, description) in ALL.items():
             print(f"  {algorithm:11}{description}")
         print("\nsandbot train ALGORITHM --help explains its options.")
         return 0
     if name in INTERACTIVE:
         return _interact(name, rest)
+    if name in ALGORITHMS:
+        return _try(name, rest)
     if name not in LEARNERS:
-        raise unknown("algorithm", name, LEARNERS | INTERACTIVE)
+        raise unknown("algorithm", name, ALL)
     return _imitate(name, rest)
 
 
@@ -77,15 +83,68 @@ def _interact(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _options(config: type, base: type, line: str) -> type:
-    """The options that all of a kind have, and the algorithm's own."""
+def _try(name: str, arguments: Sequence[str]) -> int:
+    """Learn by trial and error."""
+    from policies.rl.recipes import find_recipe
+    from policies.rl.training import train
+
+    task = _peek(arguments, "--task") or _peek(arguments, "--env")
+    gpu = _peek(arguments, "--engine") == "warp" and _has_gpu()
+    recipe = find_recipe(name, task, gpu=gpu)
+    config = find_algorithm(name).config(**recipe)
+    kind = _options(type(config), Trying, ALGORITHMS[name][1], config)
+    options: Any = parse(kind, f"train {name}", arguments, flat=True)
+    if bool(options.task) == bool(options.env):
+        given = "both were" if options.task else "neither was"
+        raise UsageError(f"give --task, or --env with a Gymnasium id; {given} given")
+    task = options.task or options.env
+    result = train(
+        name,
+        options.config,
+        task=task,
+        out=Path(options.out),
+        engine=options.engine,
+        resume=options.resume,
+        overwrite=options.overwrite,
+    )
+    print(f"{options.out}: {result.line}")
+    where = f"--env {task}" if options.env else task
+    print(f"how good it is: sandbot eval {where} --policy {options.out}")
+    return 0
+
+
+def _peek(arguments: Sequence[str], option: str) -> str:
+    """An option's value, before all of them are read: others' defaults hang on it."""
+    for index, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name == option:
+            return value if equals else "".join(arguments[index + 1 : index + 2])
+    return ""
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _options(config: type, base: type, line: str, default: Any = None) -> type:
+    """The options that all of a kind have, and the algorithm's own.
+
+    Args:
+        config: the algorithm's configuration.
+        base: what all of its kind are told.
+        line: what it is.
+        default: a configuration; None: the type's own defaults.
+    """
+    made_by = config if default is None else lambda: default
     made = make_dataclass(
         "Options",
         [
             (
                 "config",
                 Annotated[config, tyro.conf.arg(name="")],
-                field(default_factory=config),
+                field(default_factory=made_by),
             )
         ],
         bases=(base,),

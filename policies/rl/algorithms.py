@@ -1,0 +1,34 @@
+"""The algorithms of reinforcement learning, by their name on the command line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from assets.errors import unknown
+
+ALGORITHMS: dict[str, tuple[str, str]] = {
+    "fastsac": ("policies.rl.fastsac", "FastSAC: off-policy, for many environments"),
+}
+"""By name: the module whose ``ALGORITHM`` it is, and one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Algorithm:
+    """One of them."""
+
+    config: type
+    """A frozen dataclass, an :class:`~policies.rl.config.RLConfig`."""
+    make: Callable[..., Any]
+    """(sizes, config, device, mirror) -> learner."""
+
+
+def find_algorithm(name: str) -> Algorithm:
+    """The algorithm of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in ALGORITHMS:
+        raise unknown("algorithm", name, ALGORITHMS)
+    return import_module(ALGORITHMS[name][0]).ALGORITHM

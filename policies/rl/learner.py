@@ -1,0 +1,118 @@
+"""What learns from a replay: the interface of off-policy algorithms, and their parts.
+
+An algorithm is one file: its configuration, its losses. It keeps all networks in
+:attr:`OffPolicyLearner.nets` and all optimisers in
+:attr:`OffPolicyLearner.optimizers`, so that a training's state, and a look for numbers
+that are not finite, need to know nothing else of it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from policies.rl.config import OffPolicyConfig
+from policies.rl.replay import Batch
+from policies.rl.worlds import MirrorMaps, Sizes
+
+
+class OffPolicyLearner(ABC):
+    """An actor and what teaches it."""
+
+    nets: nn.ModuleDict
+    """All networks, normalisers and learned numbers."""
+    optimizers: dict[str, torch.optim.Optimizer]
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        config: OffPolicyConfig,
+        device: torch.device,
+        mirror: MirrorMaps | None,
+    ) -> None:
+        """Remember what all share; a subclass builds its networks.
+
+        Args:
+            sizes: of the rows.
+            config: the algorithm's.
+            device: where it all lies.
+            mirror: of the task, if it has one.
+        """
+        self.sizes, self.device, self.mirror = sizes, device, mirror
+        self.generator = torch.Generator(device).manual_seed(config.seed)
+        """Of noise and samples; the networks' first weights are torch's own."""
+        self.count = 0
+        """Updates so far."""
+
+    @abstractmethod
+    def explore(self, obs: Tensor) -> Tensor:
+        """Actions (num_envs, action) in [-1, 1] to learn from.
+
+        Args:
+            obs: (num_envs, critic).
+        """
+
+    @abstractmethod
+    def update(self, batch: Batch) -> None:
+        """Learn from a batch; nothing is read back from the device."""
+
+    @abstractmethod
+    def actor(self) -> nn.Module:
+        """(rows, inputs) -> (rows, action) in [-1, 1], the best it knows; with its
+        normaliser, and without noise. It shares the weights."""
+
+    @abstractmethod
+    def network(self) -> dict[str, Any]:
+        """What :func:`policies.rl.policy.build_actor` needs to build it again."""
+
+    @abstractmethod
+    def watched(self) -> dict[str, Tensor]:
+        """Numbers to log, each a scalar on the device: losses, entropy, values."""
+
+    def seen(self, ended: Tensor) -> None:  # noqa: B027
+        """Told after each control step which episodes ended, (num_envs,); for noise
+        that lasts as long as an episode."""
+
+    def noise(self, *shape: int) -> Tensor:
+        """Standard normal, from the learner's own generator."""
+        return torch.randn(*shape, generator=self.generator, device=self.device)
+
+    def state(self) -> dict[str, Any]:
+        """What a subclass keeps beside networks and optimisers, tensors by name."""
+        return {}
+
+    def load(self, state: dict[str, Tensor]) -> None:  # noqa: B027
+        """Take over :meth:`state`."""
+
+
+def optimizer(
+    parameters: Any,
+    rate: float,
+    device: torch.device,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """AdamW in one kernel; on a GPU one that a graph can hold."""
+    return torch.optim.AdamW(
+        list(parameters),
+        lr=rate,
+        betas=betas,
+        weight_decay=weight_decay,
+        fused=True,
+        capturable=device.type == "cuda",
+    )
+
+
+def mirrored(batch: Batch, mirror: MirrorMaps | None) -> Batch:
+    """A batch and its mirror image, in one batch of twice the size."""
+    if mirror is None:
+        return batch
+    return Batch(
+        obs=torch.cat((batch.obs, mirror.obs(batch.obs))),
+        action=torch.cat((batch.action, mirror.action(batch.action))),
+        reward=batch.reward.repeat(2),
+        next_obs=torch.cat((batch.next_obs, mirror.obs(batch.next_obs))),
+        discount=batch.discount.repeat(2),
+    )

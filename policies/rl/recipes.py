@@ -1,0 +1,62 @@
+"""Settings that are known to work, by algorithm and task: what is not told is these.
+
+A recipe lies over the configuration's own defaults, and what a person asks for lies
+over the recipe. For the engine ``warp`` on a GPU there are others, since thousands of
+environments want larger batches.
+"""
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+Recipe = dict[str, Any]
+
+HUMANOID: Recipe = {
+    "num_envs": 64,
+    "updates": 2,
+    "replay": 1_000_000,
+    "gamma": 0.97,
+    "target_std": 0.05,
+}
+"""Two cores: one steps the worlds, the other learns."""
+PAPER: Recipe = {
+    "num_envs": 4096,
+    "replay": 4096 * 1024,
+    "warmup": 4096 * 10,
+    "batch_size": 8192,
+    "updates": 8,
+    "actor_every": 4,
+    "gamma": 0.97,
+    "tau": 0.125,
+    "hidden": (512, 256, 128),
+    "critic_hidden": (768, 384, 192),
+    "atoms": 101,
+    "precision": "bf16",
+}
+"""Seo et al. 2025, as their code has it (holosoma, ``algo.py``)."""
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "fastsac": {
+        "humanoid-*": HUMANOID,
+    },
+}
+"""By algorithm and pattern of the task's name; the first that fits counts."""
+GPU_RECIPES: dict[str, dict[str, Recipe]] = {
+    "fastsac": {"humanoid-*": PAPER},
+}
+"""Likewise, on a GPU."""
+
+
+def find_recipe(algorithm: str, task: str, *, gpu: bool) -> Recipe:
+    """The settings for a task; empty: there are none.
+
+    Args:
+        algorithm: its name.
+        task: its name, or a Gymnasium id.
+        gpu: whether the engine's worlds are on a GPU.
+    """
+    tables = [GPU_RECIPES, RECIPES] if gpu else [RECIPES]
+    for table in tables:
+        for pattern, recipe in table.get(algorithm, {}).items():
+            if fnmatchcase(task, pattern):
+                return recipe
+    return {}
