@@ -5,6 +5,7 @@ bits however many there are beside it.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,13 @@ class Actor(nn.Module):
         return torch.tanh(y[0] if isinstance(y, tuple) else y)
 
 
+KINDS: dict[str, str] = {
+    "clipped": "policies.rl.clipped",
+    "residual": "policies.rl.residual",
+}
+"""Kinds of networks by the module whose ``build_actor`` knows them; others are here."""
+
+
 def build_actor(about: dict[str, Any], inputs: int, outputs: int) -> Actor:
     """The network that a checkpoint's ``config.json`` describes, with random weights.
 
@@ -47,6 +55,8 @@ def build_actor(about: dict[str, Any], inputs: int, outputs: int) -> Actor:
         inputs: elements of the observation that the actor reads.
         outputs: elements of an action.
     """
+    if about.get("kind") in KINDS:
+        return import_module(KINDS[about["kind"]]).build_actor(about, inputs, outputs)
     policy = GaussianActor(
         inputs,
         outputs,
