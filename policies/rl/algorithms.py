@@ -9,6 +9,8 @@ from assets.errors import unknown
 
 ALGORITHMS: dict[str, tuple[str, str]] = {
     "fastsac": ("policies.rl.fastsac", "FastSAC: off-policy, for many environments"),
+    "sac": ("policies.rl.sac", "soft actor-critic, off-policy, with a learned entropy"),
+    "td3": ("policies.rl.td3", "TD3: off-policy, a deterministic actor, noise added"),
 }
 """By name: the module whose ``ALGORITHM`` it is, and one line."""
 
