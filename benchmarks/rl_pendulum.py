@@ -72,7 +72,7 @@ def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What must hold, over the seeds that both have done."""
     both = {side: _by_seed(rows, side) for side in ("ours", "theirs")}
     seeds = sorted(set(both["ours"]) & set(both["theirs"]))
-    returns = [both["ours"][seed]["return"] for seed in seeds]
+    mean = float(np.mean([both["ours"][seed]["return"] for seed in seeds]))
     shares = {
         name: float(
             np.median([both["ours"][s][name] / both["theirs"][s][name] for s in seeds])
@@ -83,7 +83,7 @@ def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         bar(
             f"mean return after {STEPS:,} steps, {count}",
-            np.mean(returns),
+            mean,
             ">=",
             RETURN,
         ),

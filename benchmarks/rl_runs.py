@@ -160,7 +160,7 @@ def train_theirs(
     if "net_arch" in given:
         given["policy_kwargs"] = {"net_arch": given.pop("net_arch")}
     if "action_std" in given:
-        size = gym.spec(watch.gym_id).make().action_space.shape
+        size: Any = gym.make(watch.gym_id).action_space.shape
         spread = np.full(size, given.pop("action_std"))
         given["action_noise"] = NormalActionNoise(np.zeros(size), spread)
     kind: Any = getattr(stable_baselines3, algorithm.upper())
