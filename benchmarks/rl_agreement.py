@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks.record import bar, record, recorded
 from ml.statistics import mean_interval
+from policies.rl.algorithms import ALGORITHMS as KNOWN
 
 SEEDS = (0, 1, 2)
 EPISODES = 50
@@ -45,7 +46,18 @@ CASES: dict[str, dict[str, Any]] = {
     },
 }
 """By name; settings are on top of Stable-Baselines3's defaults, on both sides."""
-ALGORITHMS = ("sac", "td3")
+ON_POLICY: dict[str, dict[str, Any]] = {
+    "pendulum": {
+        "steps": 61_440,
+        "every": 20_480,
+        "settings": {"learning_rate": 1e-3, "gamma": 0.9, "n_steps": 1024},
+    },
+    "half-cheetah": {"steps": 40_960, "every": 20_480, "settings": {"n_steps": 512}},
+}
+"""What is otherwise for PPO, which needs more steps, and takes less time for each."""
+NUM_ENVS = 4
+"""Of PPO."""
+ALGORITHMS = tuple(name for name in ("sac", "td3", "ppo") if name in KNOWN)
 LOOK = 10
 """Episodes of a look on the way."""
 NOISE = 0.1
@@ -54,22 +66,28 @@ COMMON = ("learning_rate", "batch_size", "gamma", "tau")
 """Settings with one name on both sides."""
 
 
+def setting(case: str, algorithm: str) -> dict[str, Any]:
+    """A case, as it is for an algorithm."""
+    return CASES[case] | (ON_POLICY[case] if algorithm == "ppo" else {})
+
+
 def ours(case: dict[str, Any], algorithm: str) -> dict[str, Any]:
     """A case's settings as fields of our configuration."""
     settings = case["settings"]
     found = {k: v for k, v in settings.items() if k in COMMON}
+    found |= {"steps": case["steps"], "overlap": False}
+    if algorithm == "ppo":
+        rollout = {"num_envs": NUM_ENVS, "rollout": settings["n_steps"]}
+        return found | rollout | {"normalize": False}
     if algorithm == "td3":
         found["explore_std"] = NOISE
-    return {
-        **found,
-        "steps": case["steps"],
+    return found | {
         "warmup": settings["learning_starts"],
         "replay": case["steps"],
         "hidden": settings["net"],
         "critic_hidden": settings["net"],
         "num_envs": 1,
         "updates": 1,
-        "overlap": False,
     }
 
 
@@ -77,10 +95,11 @@ def theirs(case: dict[str, Any], algorithm: str) -> dict[str, Any]:
     """The same as arguments of their class."""
     settings = case["settings"]
     found = {k: v for k, v in settings.items() if k in COMMON}
+    if algorithm == "ppo":
+        return found | {"n_envs": NUM_ENVS, "n_steps": settings["n_steps"]}
     if algorithm == "td3":
         found["action_std"] = NOISE
-    return {
-        **found,
+    return found | {
         "learning_starts": settings["learning_starts"],
         "buffer_size": case["steps"],
         "net_arch": list(settings["net"]),
@@ -91,7 +110,7 @@ def run(case_name: str, algorithm: str, side: str, seed: int) -> dict[str, Any]:
     """One training."""
     from benchmarks.rl_runs import Watch, train_ours, train_theirs
 
-    case = CASES[case_name]
+    case = setting(case_name, algorithm)
     watch = Watch(case["gym_id"], case["every"], LOOK)
     if side == "ours":
         settings = ours(case, algorithm)

@@ -121,7 +121,8 @@ def train_ours(
         return {"return": watch.curve[-1][1]}
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(learner, worlds, config, Path(folder), look, {}, False)
+        loop: Any = getattr(found, "loop", None) or Trainer
+        trainer = loop(learner, worlds, config, Path(folder), look, {}, False)
         try:
             trainer.run()
         finally:
@@ -138,14 +139,15 @@ def train_theirs(
         algorithm: its name, ours.
         watch: looks on the way.
         steps: control steps.
-        settings: arguments of its class; ``net_arch`` and ``action_std`` are put where
-            they belong.
+        settings: arguments of its class; ``net_arch``, ``action_std`` and ``n_envs``
+            are put where they belong.
         seed: of everything.
     """
     import gymnasium as gym
     import stable_baselines3
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.noise import NormalActionNoise
 
     torch.set_num_threads(1)
@@ -164,7 +166,8 @@ def train_theirs(
         spread = np.full(size, given.pop("action_std"))
         given["action_noise"] = NormalActionNoise(np.zeros(size), spread)
     kind: Any = getattr(stable_baselines3, algorithm.upper())
-    model = kind("MlpPolicy", watch.gym_id, seed=seed, device="cpu", **given)
+    env = make_vec_env(watch.gym_id, given.pop("n_envs", 1))
+    model = kind("MlpPolicy", env, seed=seed, device="cpu", **given)
 
     def act(obs: np.ndarray) -> np.ndarray:
         return model.predict(obs, deterministic=True)[0]
