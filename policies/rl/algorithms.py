@@ -11,6 +11,8 @@ ALGORITHMS: dict[str, tuple[str, str]] = {
     "fastsac": ("policies.rl.fastsac", "FastSAC: off-policy, for many environments"),
     "ppo": ("policies.rl.ppo", "PPO: on-policy, steady, wants many environments"),
     "flashsac": ("policies.rl.flashsac", "FlashSAC: few updates, each worth more"),
+    "sac": ("policies.rl.sac", "soft actor-critic, off-policy, with a learned entropy"),
+    "td3": ("policies.rl.td3", "TD3: off-policy, a deterministic actor, noise added"),
 }
 """By name: the module whose ``ALGORITHM`` it is, and one line."""
 
