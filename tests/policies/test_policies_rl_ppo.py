@@ -303,7 +303,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(tmp_path: Path) -> None:
         out = tmp_path / str(len(stops))
         for index, steps in enumerate(stops):
             config = algorithm.config(**given, steps=steps)
-            options = {"task": "gym-half-cheetah", "out": out, "progress": False}
+            options = {"task": "Pendulum-v1", "out": out, "progress": False}
             result = train("ppo", config, resume=index > 0, **options)
             assert result.steps == steps
         tensors, _ = load_state(out / STATE)
