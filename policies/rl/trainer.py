@@ -121,7 +121,7 @@ class Trainer:
                 self._loop(journal, stepping, interrupts)
             except KeyboardInterrupt:
                 if self._whole:
-                    state.save(self)
+                    self._save()
                 raise KeyboardInterrupt(
                     f"training stopped at step {self.steps}; {self._where()}"
                 ) from None
@@ -155,12 +155,14 @@ class Trainer:
         logged = saved = time.monotonic()
         while True:
             interrupts.check()
+            if self.learner.device.type == "cpu":  # where a look costs nothing
+                self._watched()
             if self._due():
                 self._judge(journal, interrupts)
             if self._over():
                 break
             if time.monotonic() - saved >= config.checkpoint_seconds:
-                state.save(self)
+                self._save()
                 saved = time.monotonic()
             self._round(stepping)
             self.seconds = time.monotonic() - began
@@ -171,12 +173,15 @@ class Trainer:
             self._judge(journal, interrupts)
         journal.write(self._watched())
         self.seconds = time.monotonic() - began
+        self._save()
+
+    def _save(self) -> None:
+        """Write the state, unless something in it is not finite."""
+        self._watched()
         state.save(self)
 
     def _round(self, stepping: Stepping) -> None:
         """One control step of all environments, and the updates that it pays for."""
-        if self.learner.device.type == "cpu":  # where a look costs nothing
-            self._watched()
         self._whole = False
         stepping.begin(self._act())
         try:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,13 @@ CLOCKS = ("seconds", "judged_seconds", "steps_per_second", "updates_per_second")
 """What two equal trainings need not have in common."""
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def short() -> Iterator[None]:
     """Episodes of 30 steps: their ends are met, and an evaluation takes no second."""
-    for name in ("arm-reach", "humanoid-walk"):
-        monkeypatch.setattr(type(make_task(name)), "max_steps", 30)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("arm-reach", "humanoid-walk"):
+            patch.setattr(type(make_task(name)), "max_steps", 30)
+        yield
 
 
 def config(**changes: Any) -> FastSACConfig:
@@ -87,7 +89,8 @@ def replay_of(folder: Path) -> dict[str, Tensor]:
     """The transitions of a saved state, the oldest first."""
     _, numbers = load_state(folder / STATE)
     parts = [load_state(folder / PIECES / name)[0] for name in numbers["pieces"]]
-    slots = SMALL["replay"] // SMALL["num_envs"]
+    config = numbers["identity"]["config"]
+    slots = config["replay"] // config["num_envs"]
     return {k: torch.cat([p[k] for p in parts])[-slots:] for k in parts[0]}
 
 
