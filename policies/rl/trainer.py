@@ -232,8 +232,11 @@ class Trainer:
             return
         before = {k: v.clone() for k, v in state.pack(learner).items()}
         count = learner.count
+        watched = {k: v.clone() for k, v in learner.watched().items()}
         self.threads = choose_threads(lambda: learner.update(self._batch()))
         state.unpack(learner, before, count)
+        for name, value in learner.watched().items():
+            value.copy_(watched[name])  # views of what is kept, where it is kept
 
     def _over(self) -> bool:
         config = self.config
