@@ -18,15 +18,17 @@ import torch
 from torch import Tensor
 
 from assets.errors import SandbotError
-from ml.metrics_log import MetricsLog
 from ml.training_setup import STATE
 from policies.rl import state
 from policies.rl.config import OffPolicyConfig
+from policies.rl.graph import Updates
+from policies.rl.interrupts import Interrupts
+from policies.rl.journal import Journal
 from policies.rl.learner import OffPolicyLearner
-from policies.rl.replay import Replay
+from policies.rl.replay import Batch, Replay
 from policies.rl.stepping import Stepping
 from policies.rl.threads import choose_threads
-from policies.rl.worlds import Worlds
+from policies.rl.worlds import NotFinite, Worlds
 
 Evaluate = Callable[[], dict[str, float]]
 """How the present policy does: "success", "return" and whatever else."""
@@ -37,13 +39,13 @@ class Loop(ABC):
 
     NUMBERS: ClassVar[tuple[str, ...]] = (
         *("vector_steps", "seconds", "figures", "best_figures", "best_steps"),
-        *("judged_at", "judged_seconds"),
+        *("judged_at", "judged_seconds", "threads"),
     )
-    """Attributes that are saved."""
-    GENTLER: ClassVar[str] = "--learning-rate"
-    """Options to lower where a training breaks down."""
+    """Attributes that are saved as they are."""
+    GENTLER: ClassVar[str] = "--num-envs"
+    """An option to lower where a training breaks down, beside --learning-rate."""
     LESS: ClassVar[str] = "--num-envs"
-    """Likewise where memory runs out."""
+    """Options to lower where there is no memory left."""
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class Loop(ABC):
             worlds: what it acts in.
             config: how long, how often, how large.
             folder: of the run.
-            evaluate: judges the learner as it is.
+            evaluate: judges the learner as it is, and changes nothing.
             identity: what makes this training this one, plain data.
             progress: whether to draw a progress bar; None: on a terminal.
         """
@@ -70,11 +72,15 @@ class Loop(ABC):
         self.folder, self.evaluate, self.identity = folder, evaluate, identity
         self.progress = progress
         self.keeps_replay = False
-        """Whether the state has a replay's pieces."""
+        """Whether there is a replay that the state has the pieces of."""
+        self.pieces: list[str] = []
+        """Files of the replay that the saved state names."""
         self.vector_steps = 0
         """Control steps of each environment."""
         self.seconds = 0.0
         """Wall-clock time of the training, interruptions aside [s]."""
+        self.threads = config.threads
+        """Of torch; 0: not measured yet."""
         self.figures: dict[str, float] = {}
         """Of the last evaluation."""
         self.best: dict[str, Tensor] = {}
@@ -84,6 +90,8 @@ class Loop(ABC):
         self.judged_at = 0
         """Control steps of each environment at the last evaluation."""
         self.judged_seconds = 0.0
+        self._whole = True
+        """Whether the state is one between two rounds."""
 
     @property
     def steps(self) -> int:
@@ -94,58 +102,81 @@ class Loop(ABC):
         """Train to the end; the state is saved on the way, and at the end.
 
         Raises:
-            SandbotError: a loss is not finite, or a GPU has no memory left; the last
+            SandbotError: a loss is not finite, or there is no memory left; the last
                 good state stays.
+            KeyboardInterrupt: Ctrl-C; its message says how to go on, and the state is
+                saved.
         """
-        from tqdm import tqdm
-
-        config, worlds = self.config, self.worlds
+        self.threads = self.config.threads or self.threads
+        if self.threads:
+            torch.set_num_threads(self.threads)
         if not self.vector_steps:
-            worlds.reset()
-        log = MetricsLog(self.folder, step=self.steps, tensorboard=config.tensorboard)
-        stepping = Stepping(worlds, overlap=config.overlap)
-        clock = _Clock(self.seconds)
-        logged, saved = time.monotonic(), time.monotonic()
-        self._last = self.steps, self.learner.count, self.seconds
-        quiet = None if self.progress is None else not self.progress
-        bar = tqdm(
-            total=config.steps, initial=self.steps, delay=2, disable=quiet, unit="step"
-        )
-        try:
-            while not self._over():
-                self._round(stepping)
-                self.seconds = clock.read()
-                now = time.monotonic()
-                if now - logged >= config.log_seconds:
-                    logged = now
-                    bar.update(self.steps - bar.n)
-                    bar.set_postfix(self._log(log), refresh=False)
-                if self._due():
-                    self._judge(log)
-                if now - saved >= config.checkpoint_seconds:
-                    state.save(self)
-                    saved = time.monotonic()
-            if self.judged_at != self.vector_steps:
-                self._judge(log)
-            self._log(log)
-            self.seconds = clock.read()
-            state.save(self)
-        except torch.OutOfMemoryError as error:
-            raise SandbotError(
-                f"the GPU has no memory left at step {self.steps}: lower {self.LESS}; "
-                f"{self._where()}"
-            ) from error
-        finally:
-            stepping.close()
-            log.close()
-            bar.close()
+            self.worlds.reset()
+        journal = Journal(self, self.folder, self.progress)
+        stepping = Stepping(self.worlds, overlap=self.config.overlap)
+        with Interrupts() as interrupts:
+            try:
+                self._loop(journal, stepping, interrupts)
+            except KeyboardInterrupt:
+                if self._whole:
+                    self._save()
+                raise KeyboardInterrupt(
+                    f"training stopped at step {self.steps}; {self._where()}"
+                ) from None
+            except NotFinite as error:
+                raise self.broken(str(error)) from error
+            except RuntimeError as error:
+                if _no_memory(error):
+                    raise self._out_of_memory() from error
+                raise
+            finally:
+                stepping.close()
+                journal.close()
 
     def broken(self, what: str) -> SandbotError:
         """An error for a training that cannot go on."""
         return SandbotError(
-            f"training broke down at step {self.steps}: {what}; lower {self.GENTLER} "
-            f"(the rate is {self.config.learning_rate:g}); {self._where()}"
+            f"training broke down at step {self.steps}: {what}; lower --learning-rate "
+            f"({self.config.learning_rate:g}) or {self.GENTLER}; {self._where()}"
         )
+
+    def _loop(
+        self, journal: Journal, stepping: Stepping, interrupts: Interrupts
+    ) -> None:
+        """Round after round, and what is due between them.
+
+        What is due is asked before a round, never after: so a state that was saved
+        between the two goes on with what was due.
+        """
+        config = self.config
+        began = time.monotonic() - self.seconds
+        logged = saved = time.monotonic()
+        while True:
+            interrupts.check()
+            if self.learner.device.type == "cpu":  # where a look costs nothing
+                self._watched()
+            if self._due():
+                self._judge(journal, interrupts)
+            if self._over():
+                break
+            if time.monotonic() - saved >= config.checkpoint_seconds:
+                self._save()
+                saved = time.monotonic()
+            self._round(stepping)
+            self.seconds = time.monotonic() - began
+            if time.monotonic() - logged >= config.log_seconds:
+                journal.write(self._watched())
+                logged = time.monotonic()
+        if self.judged_at != self.vector_steps:
+            self._judge(journal, interrupts)
+        journal.write(self._watched())
+        self.seconds = time.monotonic() - began
+        self._save()
+
+    def _save(self) -> None:
+        """Write the state, unless something in it is not finite."""
+        self._watched()
+        state.save(self)
 
     @abstractmethod
     def _round(self, stepping: Stepping) -> None:
@@ -166,58 +197,52 @@ class Loop(ABC):
     def _due(self) -> bool:
         """Whether to judge now."""
         config = self.config
-        if not self.learner.count:
+        if not self.learner.count or self.judged_at == self.vector_steps:
             return False
         if config.evaluate_steps:
-            since = (self.vector_steps - self.judged_at) * self.worlds.num_envs
-            return since >= config.evaluate_steps
+            judged = self.judged_at * self.worlds.num_envs
+            # at the same steps wherever a training ended before it was prolonged
+            return self.steps // config.evaluate_steps > judged // config.evaluate_steps
         if not config.evaluate_minutes:
             return False
         return self.seconds - self.judged_seconds >= 60 * config.evaluate_minutes
 
-    def _judge(self, log: MetricsLog) -> None:
+    def _judge(self, journal: Journal, interrupts: Interrupts) -> None:
         """Let the policy act in episodes of its own; keep it, if it is the best."""
-        self.figures = self.evaluate()
+        with interrupts.at_once():
+            figures = self.evaluate()
+        self.figures = figures
         self.judged_at, self.judged_seconds = self.vector_steps, self.seconds
-        log.write(self.steps, **{f"evaluation/{k}": v for k, v in self.figures.items()})
-        if _score(self.figures) >= _score(self.best_figures):
+        journal.evaluation(figures)
+        if _score(figures) >= _score(self.best_figures):
             weights = self.learner.actor().state_dict()
             self.best = {k: v.detach().clone() for k, v in weights.items()}
-            self.best_figures, self.best_steps = self.figures, self.steps
-
-    def _log(self, log: MetricsLog) -> dict[str, float]:
-        """Write a line; what of it a progress bar shows."""
-        values = self._watched()
-        steps, updates, seconds = self._last
-        self._last = self.steps, self.learner.count, self.seconds
-        past = max(self.seconds - seconds, 1e-9)
-        episodes = self.worlds.tally.read()
-        values |= {
-            "updates": self.learner.count,
-            "seconds": round(self.seconds, 2),
-            "steps_per_second": (self.steps - steps) / past,
-            "updates_per_second": (self.learner.count - updates) / past,
-        }
-        level = getattr(self.worlds.env.state, "level", None)
-        if level is not None:
-            values["level"] = float(torch.as_tensor(level).float().mean())
-        values |= {f"episodes/{k}": v for k, v in episodes.items()}
-        log.write(self.steps, **values)
-        return {k: round(v, 3) for k, v in episodes.items() if k != "episodes"}
+            self.best_figures, self.best_steps = figures, self.steps
 
     def _watched(self) -> dict[str, float]:
-        """The learner's numbers, all of them finite."""
+        """The learner's own numbers.
+
+        Raises:
+            SandbotError: one is not finite.
+        """
         values = {k: float(v) for k, v in self.learner.watched().items()}
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            raise self.broken(f"{bad[0]} is {values[bad[0]]}")
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise self.broken(f"{name} is {value}")
         return values
+
+    def _out_of_memory(self) -> SandbotError:
+        kind = "GPU" if self.learner.device.type == "cuda" else "machine"
+        return SandbotError(
+            f"the {kind} has no memory left at step {self.steps}: lower "
+            f"{self.LESS}; {self._where()}"
+        )
 
     def _where(self) -> str:
         saved = (self.folder / STATE).is_file()
         return (
-            f"the last good training state is in {self.folder}: --resume goes on "
-            f"from there"
+            f"the last good training state is in {self.folder}: the same command with "
+            f"--resume goes on from there"
             if saved
             else "no training state was saved yet"
         )
@@ -227,7 +252,7 @@ class Trainer(Loop):
     """Off policy: from a replay, one control step a round."""
 
     NUMBERS = (*Loop.NUMBERS, "owed")
-    GENTLER = "--learning-rate or --updates"
+    GENTLER = "--updates"
     LESS = "--replay, --batch-size or --num-envs"
 
     learner: OffPolicyLearner
@@ -253,61 +278,72 @@ class Trainer(Loop):
         self.keeps_replay = learner.device.type == "cpu"
         self.owed = 0.0
         """Updates that are due."""
+        self._updates = Updates(learner, config)
 
     def _round(self, stepping: Stepping) -> None:
         """One control step of all environments, and the updates that it pays for."""
-        config, learner, worlds = self.config, self.learner, self.worlds
-        warm = self.steps >= config.warmup
-        if warm or not config.random_start:
-            action = learner.explore(worlds.obs)
-        else:
-            size = worlds.num_envs, worlds.sizes.action
-            drawn = torch.rand(
-                *size, generator=learner.generator, device=learner.device
-            )
-            action = 2 * drawn - 1
-        stepping.begin(action)
+        self._whole = False
+        stepping.begin(self._act())
         try:
-            if warm and len(self.replay):
+            if len(self.replay) >= self._enough():
                 self._learn()
         finally:
             step = stepping.end()
         self.replay.add(step)
-        learner.seen(step)
+        self.learner.seen(step)
         self.vector_steps += 1
+        self._whole = True
+
+    def _act(self) -> Tensor:
+        """(num_envs, action) in [-1, 1]."""
+        config, learner, worlds = self.config, self.learner, self.worlds
+        if self.steps >= config.warmup or not config.random_start:
+            return learner.explore(worlds.obs)
+        size = worlds.num_envs, worlds.sizes.action
+        drawn = torch.rand(*size, generator=learner.generator, device=learner.device)
+        return 2 * drawn - 1
+
+    def _enough(self) -> int:
+        """Transitions that there are to be before the first update, and before the
+        next one of a training that was resumed without them."""
+        room = self.replay.slots * self.worlds.num_envs
+        return max(1, min(self.config.warmup, room))
 
     def _learn(self) -> None:
-        config, learner = self.config, self.learner
-        if not config.threads and not learner.count and learner.device.type == "cpu":
+        if not self.threads:
             self._find_threads()
-        self.owed += config.updates
+        self.owed += self.config.updates
+        for _ in range(int(self.owed)):
+            self._updates(self._batch())
+        self.owed -= int(self.owed)
+
+    def _batch(self) -> Batch:
+        config, learner = self.config, self.learner
         rows = config.batch_size
         if getattr(config, "symmetry", False) and learner.mirror is not None:
             rows //= 2
-        for _ in range(int(self.owed)):
-            batch = self.replay.sample(
-                rows, config.gamma, config.n_step, learner.generator
-            )
-            learner.update(batch)
-        self.owed -= int(self.owed)
+        return self.replay.sample(rows, config.gamma, config.n_step, learner.generator)
 
     def _find_threads(self) -> None:
-        """Measured on a product of the size of an update, which changes nothing."""
-        config = self.config
-        width = max(*config.critic_hidden, self.worlds.sizes.critic)
-        a = torch.zeros(2, config.batch_size, width)
-        b = torch.zeros(2, width, width)
-        choose_threads(lambda: [torch.bmm(a, b) for _ in range(8)])
+        """Measured by updates that are taken back again."""
+        learner = self.learner
+        if learner.device.type != "cpu":
+            self.threads = torch.get_num_threads()
+            return
+        before = {k: v.clone() for k, v in state.pack(learner).items()}
+        count = learner.count
+        watched = {k: v.clone() for k, v in learner.watched().items()}
+        self.threads = choose_threads(lambda: learner.update(self._batch()))
+        state.unpack(learner, before, count)
+        for name, value in learner.watched().items():
+            value.copy_(watched[name])  # views of what is kept, where it is kept
 
 
-class _Clock:
-    """Seconds of this training, those of earlier sessions included."""
-
-    def __init__(self, before: float) -> None:
-        self._began = time.monotonic() - before
-
-    def read(self) -> float:
-        return time.monotonic() - self._began
+def _no_memory(error: RuntimeError) -> bool:
+    """Whether it is torch's word for that, on a GPU or on a CPU."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return "can't allocate memory" in str(error)
 
 
 def _score(figures: dict[str, float]) -> tuple[float, float]:
