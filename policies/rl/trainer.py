@@ -42,9 +42,9 @@ class Loop(ABC):
         *("judged_at", "judged_seconds", "threads"),
     )
     """Attributes that are saved as they are."""
-    GENTLER: ClassVar[str] = "--num-envs"
+    GENTLER: ClassVar[str]
     """An option to lower where a training breaks down, beside --learning-rate."""
-    LESS: ClassVar[str] = "--num-envs"
+    LESS: ClassVar[str]
     """Options to lower where there is no memory left."""
 
     def __init__(

@@ -291,6 +291,10 @@ def test_ppo_refuses() -> None:
         small(gamma=1.0)
     with pytest.raises(UsageError, match="at least 1 wide"):
         small(hidden=())
+    with pytest.raises(UsageError, match="Did you mean 'tanh'"):
+        small(activation="tan")
+    with pytest.raises(UsageError, match="Did you mean 'rollout'"):
+        small(normalize_advantage="rollouts")
 
 
 def test_a_resumed_training_is_the_same_to_the_bit(tmp_path: Path) -> None:
