@@ -18,6 +18,22 @@ HUMANOID: Recipe = {
     "target_std": 0.05,
 }
 """Two cores: one steps the worlds, the other learns."""
+PENDULUM: Recipe = {
+    "steps": 20_000,
+    "num_envs": 4,
+    "updates": 1,
+    "replay": 100_000,
+    "warmup": 500,
+    "gamma": 0.98,
+    "tau": 0.02,
+    "learning_rate": 2e-3,
+    "hidden": (64, 64),
+    "critic_hidden": (64, 64),
+    "evaluate_minutes": 0.0,
+    "overlap": False,
+}
+"""A quarter of the usual updates, which move faster, on networks a tenth as large; an
+environment that takes 20 microseconds is not worth a thread."""
 PAPER: Recipe = {
     "num_envs": 4096,
     "replay": 4096 * 1024,
@@ -38,6 +54,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "fastsac": {
         "humanoid-*": HUMANOID,
     },
+    "sac": {"Pendulum-v1": PENDULUM},
 }
 """By algorithm and pattern of the task's name; the first that fits counts."""
 GPU_RECIPES: dict[str, dict[str, Recipe]] = {

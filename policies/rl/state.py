@@ -9,7 +9,7 @@ piece is written before the state that names it, and removed after one that does
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -21,12 +21,12 @@ from ml.state_file import load_state, save_state
 from ml.training_setup import STATE
 
 if TYPE_CHECKING:
-    from policies.rl.trainer import Trainer
+    from policies.rl.trainer import Loop, Trainer
 
 PIECES = "training_state/replay"
 
 
-def save(trainer: "Trainer") -> None:
+def save(trainer: "Loop") -> None:
     """Write the state of a training into its folder.
 
     Raises:
@@ -50,13 +50,13 @@ def save(trainer: "Trainer") -> None:
     saved |= {"worlds": numbers, "identity": trainer.identity}
     saved["learner_count"] = learner.count
     if trainer.keeps_replay:
-        saved["pieces"] = _save_pieces(trainer)
+        saved["pieces"] = _save_pieces(cast("Trainer", trainer))
     small = {name: value.detach().cpu() for name, value in tensors.items()}
     save_state(trainer.folder / STATE, small, saved)
     _remove_pieces(trainer.folder, saved.get("pieces", []))
 
 
-def load(trainer: "Trainer") -> None:
+def load(trainer: "Loop") -> None:
     """Put a training where :func:`save` left another.
 
     Raises:
@@ -94,7 +94,7 @@ def load(trainer: "Trainer") -> None:
     worlds.obs = filled["obs"]
     vars(worlds.tally).update(vars(filled["tally"]))
     if trainer.keeps_replay:
-        _load_pieces(trainer, saved["pieces"])
+        _load_pieces(cast("Trainer", trainer), saved["pieces"])
 
 
 def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
 
 
-def _outside(trainer: "Trainer") -> dict[str, Any]:
+def _outside(trainer: "Loop") -> dict[str, Any]:
     worlds = trainer.worlds
     return {"env": worlds.env.save(), "obs": worlds.obs, "tally": worlds.tally}
 

@@ -1,13 +1,15 @@
-"""The loop of an off-policy training: act, learn, and now and then look how it goes.
+"""The loop of a training: act, learn, and now and then look how it goes.
 
-In each round all environments take one control step, and the networks take their
-updates on what was seen before it (:mod:`policies.rl.stepping`). Between rounds the
-training is logged, judged on episodes of its own, and saved. Nothing is read back from
-a GPU but for that.
+Off policy, all environments take one control step in each round, and the networks take
+their updates on what was seen before it (:mod:`policies.rl.stepping`); on policy it is
+a roll-out and what is learned from it (:mod:`policies.rl.on_policy`). Between rounds
+the training is logged, judged on episodes of its own, and saved. Nothing is read back
+from a GPU but for that.
 """
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,19 +32,24 @@ Evaluate = Callable[[], dict[str, float]]
 """How the present policy does: "success", "return" and whatever else."""
 
 
-class Trainer:
-    """One training."""
+class Loop(ABC):
+    """One training; what a round is, is a subclass's business."""
 
     NUMBERS: ClassVar[tuple[str, ...]] = (
-        *("vector_steps", "owed", "seconds", "figures", "best_figures", "best_steps"),
+        *("vector_steps", "seconds", "figures", "best_figures", "best_steps"),
         *("judged_at", "judged_seconds"),
     )
+    """Attributes that are saved."""
+    GENTLER: ClassVar[str] = "--learning-rate"
+    """Options to lower where a training breaks down."""
+    LESS: ClassVar[str] = "--num-envs"
+    """Likewise where memory runs out."""
 
     def __init__(
         self,
-        learner: OffPolicyLearner,
+        learner: Any,
         worlds: Worlds,
-        config: OffPolicyConfig,
+        config: Any,
         folder: Path,
         evaluate: Evaluate,
         identity: dict[str, Any],
@@ -58,21 +65,14 @@ class Trainer:
             evaluate: judges the learner as it is.
             identity: what makes this training this one, plain data.
             progress: whether to draw a progress bar; None: on a terminal.
-
-        Raises:
-            SandbotError: the replay does not fit into the memory.
         """
         self.learner, self.worlds, self.config = learner, worlds, config
         self.folder, self.evaluate, self.identity = folder, evaluate, identity
         self.progress = progress
-        slots = max(2, config.replay // worlds.num_envs)
-        self.replay = Replay(slots, worlds.num_envs, worlds.sizes, learner.device)
-        self.keeps_replay = learner.device.type == "cpu"
-        """On a GPU it is too large to be saved each minute, and filled again soon."""
+        self.keeps_replay = False
+        """Whether the state has a replay's pieces."""
         self.vector_steps = 0
         """Control steps of each environment."""
-        self.owed = 0.0
-        """Updates that are due."""
         self.seconds = 0.0
         """Wall-clock time of the training, interruptions aside [s]."""
         self.figures: dict[str, float] = {}
@@ -132,8 +132,8 @@ class Trainer:
             state.save(self)
         except torch.OutOfMemoryError as error:
             raise SandbotError(
-                f"the GPU has no memory left at step {self.steps}: lower --replay, "
-                f"--batch-size or --num-envs; {self._where()}"
+                f"the GPU has no memory left at step {self.steps}: lower {self.LESS}; "
+                f"{self._where()}"
             ) from error
         finally:
             stepping.close()
@@ -143,54 +143,13 @@ class Trainer:
     def broken(self, what: str) -> SandbotError:
         """An error for a training that cannot go on."""
         return SandbotError(
-            f"training broke down at step {self.steps}: {what}; lower --learning-rate "
-            f"({self.config.learning_rate:g}) or --updates; {self._where()}"
+            f"training broke down at step {self.steps}: {what}; lower {self.GENTLER} "
+            f"(the rate is {self.config.learning_rate:g}); {self._where()}"
         )
 
+    @abstractmethod
     def _round(self, stepping: Stepping) -> None:
-        """One control step of all environments, and the updates that it pays for."""
-        config, learner, worlds = self.config, self.learner, self.worlds
-        warm = self.steps >= config.warmup
-        if warm or not config.random_start:
-            action = learner.explore(worlds.obs)
-        else:
-            size = worlds.num_envs, worlds.sizes.action
-            drawn = torch.rand(
-                *size, generator=learner.generator, device=learner.device
-            )
-            action = 2 * drawn - 1
-        stepping.begin(action)
-        try:
-            if warm and len(self.replay):
-                self._learn()
-        finally:
-            step = stepping.end()
-        self.replay.add(step)
-        learner.seen(step.terminated | step.truncated)
-        self.vector_steps += 1
-
-    def _learn(self) -> None:
-        config, learner = self.config, self.learner
-        if not config.threads and not learner.count and learner.device.type == "cpu":
-            self._find_threads()
-        self.owed += config.updates
-        rows = config.batch_size
-        if getattr(config, "symmetry", False) and learner.mirror is not None:
-            rows //= 2
-        for _ in range(int(self.owed)):
-            batch = self.replay.sample(
-                rows, config.gamma, config.n_step, learner.generator
-            )
-            learner.update(batch)
-        self.owed -= int(self.owed)
-
-    def _find_threads(self) -> None:
-        """Measured on a product of the size of an update, which changes nothing."""
-        config = self.config
-        width = max(*config.critic_hidden, self.worlds.sizes.critic)
-        a = torch.zeros(2, config.batch_size, width)
-        b = torch.zeros(2, width, width)
-        choose_threads(lambda: [torch.bmm(a, b) for _ in range(8)])
+        """Act and learn; :attr:`vector_steps` grows."""
 
     def _over(self) -> bool:
         config = self.config
@@ -228,10 +187,7 @@ class Trainer:
 
     def _log(self, log: MetricsLog) -> dict[str, float]:
         """Write a line; what of it a progress bar shows."""
-        values = {k: float(v) for k, v in self.learner.watched().items()}
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            raise self.broken(f"{bad[0]} is {values[bad[0]]}")
+        values = self._watched()
         steps, updates, seconds = self._last
         self._last = self.steps, self.learner.count, self.seconds
         past = max(self.seconds - seconds, 1e-9)
@@ -249,6 +205,14 @@ class Trainer:
         log.write(self.steps, **values)
         return {k: round(v, 3) for k, v in episodes.items() if k != "episodes"}
 
+    def _watched(self) -> dict[str, float]:
+        """The learner's numbers, all of them finite."""
+        values = {k: float(v) for k, v in self.learner.watched().items()}
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise self.broken(f"{bad[0]} is {values[bad[0]]}")
+        return values
+
     def _where(self) -> str:
         saved = (self.folder / STATE).is_file()
         return (
@@ -257,6 +221,83 @@ class Trainer:
             if saved
             else "no training state was saved yet"
         )
+
+
+class Trainer(Loop):
+    """Off policy: from a replay, one control step a round."""
+
+    NUMBERS = (*Loop.NUMBERS, "owed")
+    GENTLER = "--learning-rate or --updates"
+    LESS = "--replay, --batch-size or --num-envs"
+
+    learner: OffPolicyLearner
+    config: OffPolicyConfig
+
+    def __init__(
+        self,
+        learner: OffPolicyLearner,
+        worlds: Worlds,
+        config: OffPolicyConfig,
+        *rest: Any,
+        **options: Any,
+    ) -> None:
+        """As :class:`Loop`, and take the replay's memory.
+
+        Raises:
+            SandbotError: the replay does not fit into the memory.
+        """
+        super().__init__(learner, worlds, config, *rest, **options)
+        slots = max(2, config.replay // worlds.num_envs)
+        self.replay = Replay(slots, worlds.num_envs, worlds.sizes, learner.device)
+        # on a GPU it is too large to be saved each minute, and filled again soon
+        self.keeps_replay = learner.device.type == "cpu"
+        self.owed = 0.0
+        """Updates that are due."""
+
+    def _round(self, stepping: Stepping) -> None:
+        """One control step of all environments, and the updates that it pays for."""
+        config, learner, worlds = self.config, self.learner, self.worlds
+        warm = self.steps >= config.warmup
+        if warm or not config.random_start:
+            action = learner.explore(worlds.obs)
+        else:
+            size = worlds.num_envs, worlds.sizes.action
+            drawn = torch.rand(
+                *size, generator=learner.generator, device=learner.device
+            )
+            action = 2 * drawn - 1
+        stepping.begin(action)
+        try:
+            if warm and len(self.replay):
+                self._learn()
+        finally:
+            step = stepping.end()
+        self.replay.add(step)
+        learner.seen(step)
+        self.vector_steps += 1
+
+    def _learn(self) -> None:
+        config, learner = self.config, self.learner
+        if not config.threads and not learner.count and learner.device.type == "cpu":
+            self._find_threads()
+        self.owed += config.updates
+        rows = config.batch_size
+        if getattr(config, "symmetry", False) and learner.mirror is not None:
+            rows //= 2
+        for _ in range(int(self.owed)):
+            batch = self.replay.sample(
+                rows, config.gamma, config.n_step, learner.generator
+            )
+            learner.update(batch)
+        self.owed -= int(self.owed)
+
+    def _find_threads(self) -> None:
+        """Measured on a product of the size of an update, which changes nothing."""
+        config = self.config
+        width = max(*config.critic_hidden, self.worlds.sizes.critic)
+        a = torch.zeros(2, config.batch_size, width)
+        b = torch.zeros(2, width, width)
+        choose_threads(lambda: [torch.bmm(a, b) for _ in range(8)])
 
 
 class _Clock:

@@ -18,7 +18,7 @@ from policies.rl import state
 from policies.rl.algorithms import ALGORITHMS, find_algorithm
 from policies.rl.config import RLConfig
 from policies.rl.policy import RLPolicy, build_actor
-from policies.rl.trainer import Trainer
+from policies.rl.trainer import Loop, Trainer
 from policies.rl.worlds import Worlds, find_mirror, find_sizes, split_groups
 from policies.trial import try_out
 
@@ -83,7 +83,7 @@ def train(
         try:
             mirror = find_mirror(plain, device)
             learner = algorithm.make(worlds.sizes, config, device, mirror)
-            trainer = Trainer(
+            trainer = (algorithm.loop or Trainer)(
                 learner,
                 worlds,
                 config,  # pyright: ignore[reportArgumentType]
@@ -191,9 +191,7 @@ def _identity(name: str, config: RLConfig, task: str, worlds: Worlds) -> dict[st
     }
 
 
-def _publish(
-    out: Path, name: str, task: Any, trainer: Trainer, result: RLResult
-) -> None:
+def _publish(out: Path, name: str, task: Any, trainer: Loop, result: RLResult) -> None:
     """Write the checkpoint of the best policy."""
     seen, _ = split_groups(task)
     config: Any = trainer.config
