@@ -103,7 +103,9 @@ class Loop(ABC):
         if not self.vector_steps:
             worlds.reset()
         log = MetricsLog(self.folder, step=self.steps, tensorboard=config.tensorboard)
-        stepping = Stepping(worlds, overlap=config.overlap)
+        # a GPU has one queue of work, and a graph is recorded by one thread
+        overlap = config.overlap and self.learner.device.type == "cpu"
+        stepping = Stepping(worlds, overlap=overlap)
         clock = _Clock(self.seconds)
         logged, saved = time.monotonic(), time.monotonic()
         self._last = self.steps, self.learner.count, self.seconds

@@ -113,7 +113,7 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
     from sims import make_env
     from sims.registry import find_engine
 
-    engine_name, _ = find_engine(task, engine)
+    engine_name, entry = find_engine(task, engine)
     harder = config.curriculum and hasattr(task, "curriculum")
     learned = type(task)(curriculum=True) if harder else task
     device = find_device(config.device)
@@ -127,6 +127,9 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
         randomize=_randomization(task, config),
         seed=config.seed,
         threads=threads,
+        arrays="torch"
+        if device.type == "cuda" and "torch" in entry.arrays
+        else "numpy",
         autoreset=True,
     )
     return Worlds(env, device), device
