@@ -95,7 +95,9 @@ class Env:
         self.control_dt = task.control_dt
         self.max_steps = task.max_steps
         self.autoreset = autoreset
-        self.on_host = is_host(engine.qpos)
+        # an engine of others, such as Gymnasium's, need not show positions
+        self._beside = getattr(engine, "qpos", np.zeros(0))
+        self.on_host = is_host(self._beside)
         """Whether arrays are NumPy's; else they are tensors on :attr:`device`."""
         self.device = "cpu" if self.on_host else engine.device
         """Where the arrays of observations, actions, rewards and states are."""
@@ -119,7 +121,7 @@ class Env:
             task.obs_spec,
             task.action_spec,
             self.num_envs,
-            engine.qpos,
+            self._beside,
         )
         push = randomization.push
         self._pusher = Pusher(push, self.control_dt) if push is not None else None
@@ -237,7 +239,7 @@ class Env:
 
         everywhere = np.ones(self.num_envs, bool)
         self.engine.load(saved["engine"], everywhere)
-        self.state.load(saved["task"], sent(everywhere, self.engine.qpos))
+        self.state.load(saved["task"], sent(everywhere, self._beside))
         self.holds.begin(everywhere)
         seed, ids, episode = saved["draws"]
         self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
@@ -279,7 +281,7 @@ class Env:
             self._fields.reset(self.engine, where, self._host_draws)
         if self.cameras is not None:
             self.cameras.begin(where, self._host_draws)
-        there = sent(where, self.engine.qpos)
+        there = sent(where, self._beside)
         Chosen(there).put(self.state.steps, 0)
         self.task.reset(self.engine, self.state, there, self.draws)
         self.holds.begin(where)
@@ -307,12 +309,12 @@ class Env:
         else:
             ids = range(self.num_envs)
             seen = cameras.render(engine, ids, steps, sights=self.sights)
-        return {group: sent(rows, engine.qpos) for group, rows in seen.items()}
+        return {group: sent(rows, self._beside) for group, rows in seen.items()}
 
     def _make_draws(self) -> None:
         """Of everybody's present episode, on the host and where the arrays are."""
         self._host_draws = Draws(self._seed, self._ids, self._episode, self._ranges)
-        self.draws = self._host_draws.beside(self.engine.qpos)
+        self.draws = self._host_draws.beside(self._beside)
 
     def _sense(self, truth: Obs) -> Obs:
         """The policy's view of the task's vectors."""
@@ -324,7 +326,7 @@ class Env:
         """The same, where all but some environments are as in ``last``."""
         if not self._sensing.active:
             return self._sense(truth)
-        chosen = Chosen(sent(where, self.engine.qpos))
+        chosen = Chosen(sent(where, self._beside))
         part = {group: chosen.of(truth[group]) for group in self._groups}
         draws, steps = chosen.draws(self.draws), chosen.of(self.state.steps)
         obs: Obs = {}
@@ -342,7 +344,7 @@ class Env:
             )
         if self.on_host:
             self._refuse(np.isfinite(action), action)
-        return action if self.on_host else sent(action, self.engine.qpos)
+        return action if self.on_host else sent(action, self._beside)
 
     def _told(self, ended: Mask, action: Array) -> np.ndarray:
         """(num_envs,) where episodes ended, on the host, which waits for a device only

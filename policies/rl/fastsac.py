@@ -94,6 +94,12 @@ class FastSACConfig(OffPolicyConfig):
             raise UsageError(f"tau is above 0 and at most 1, got {self.tau:g}")
         if self.target not in ("own", "min"):
             raise UsageError(f"target is own or min, got {self.target!r}")
+        if self.atoms < 2:
+            raise UsageError(f"atoms are at least 2, got {self.atoms}")
+        for name in ("returns", "log_std"):
+            low, high = getattr(self, name)
+            if not low < high:
+                raise UsageError(f"{name} is a range, got {low:g} to {high:g}")
         if self.batch_size % 2 and self.symmetry:
             raise UsageError(
                 f"batch_size is even where half of a batch is mirrored, got "

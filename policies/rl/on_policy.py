@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from policies.rl.learner import Learner
+from policies.rl.loop import Loop
 from policies.rl.stepping import Stepping
-from policies.rl.trainer import Loop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class OnPolicyLoop(Loop):
 
     learner: OnPolicyLearner
 
-    def _round(self, stepping: Stepping) -> None:
+    def play(self, stepping: Stepping) -> None:
         """See the class."""
         fields: dict[str, list[Tensor]] = {
             name: [] for name in Rollout.__dataclass_fields__
