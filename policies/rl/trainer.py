@@ -102,5 +102,8 @@ class Trainer(Loop):
             return
         before = {k: v.clone() for k, v in state.pack(learner).items()}
         count = learner.count
+        watched = {k: v.clone() for k, v in learner.watched().items()}
         self.threads = choose_threads(lambda: learner.update(self._batch()))
         state.unpack(learner, before, count)
+        for name, value in learner.watched().items():
+            value.copy_(watched[name])  # views of what is kept, where it is kept

@@ -102,6 +102,6 @@ def _state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _metrics(folder: Path) -> list[dict[str, Any]]:
     return [
-        {k: v for k, v in line.items() if k not in CLOCKS}
+        {k: v for k, v in line.items() if k not in (*CLOCKS, "threads")}
         for line in read_metrics(folder)
     ]
