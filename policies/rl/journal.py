@@ -8,7 +8,7 @@ import torch
 from ml.metrics_log import MetricsLog
 
 if TYPE_CHECKING:
-    from policies.rl.trainer import Loop
+    from policies.rl.loop import Loop
 
 
 class Journal:

@@ -7,11 +7,13 @@ of it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from assets.errors import UsageError
 from policies.rl.config import RLConfig
 from policies.rl.replay import Batch
 from policies.rl.worlds import MirrorMaps, Sizes, Transition
@@ -72,6 +74,20 @@ class Learner(ABC):
 
 class OffPolicyLearner(Learner):
     """One that learns from a replay."""
+
+    recordable: bool = False
+    """Whether updates of one kind launch the same kernels, each time on the same
+    memory, so that a GPU can repeat them (:mod:`policies.rl.graph`)."""
+
+    def next_kind(self) -> Hashable:
+        """Of the next update: those of one kind launch the same kernels."""
+        return None
+
+    def compile(self) -> None:
+        """Let torch compile the parts of an update."""
+        raise UsageError(
+            f"{type(self).__name__} has no parts to compile: leave compile out"
+        )
 
     @abstractmethod
     def explore(self, obs: Tensor) -> Tensor:

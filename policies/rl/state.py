@@ -24,7 +24,8 @@ from policies.rl.replay import bytes_of
 
 if TYPE_CHECKING:
     from policies.rl.learner import Learner
-    from policies.rl.trainer import Loop, Trainer
+    from policies.rl.loop import Loop
+    from policies.rl.trainer import Trainer
 
 PIECES = "training_state/replay"
 PIECE_BYTES = 2**26
@@ -53,7 +54,9 @@ def save(trainer: "Loop") -> None:
     saved: dict[str, Any] = {name: getattr(trainer, name) for name in trainer.NUMBERS}
     saved |= {"worlds": numbers, "identity": trainer.identity}
     saved["learner_count"] = learner.count
-    pieces = _save_pieces(cast("Trainer", trainer)) if trainer.keeps_replay else []
+    pieces: list[str] = []
+    if trainer.keeps_replay:
+        pieces = _save_pieces(cast("Trainer", trainer))
     small = {name: value.detach().cpu() for name, value in tensors.items()}
     save_state(trainer.folder / STATE, small, {**saved, "pieces": pieces})
     trainer.pieces = pieces

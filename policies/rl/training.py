@@ -18,8 +18,9 @@ from policies.rl import state
 from policies.rl.algorithms import ALGORITHMS, find_algorithm
 from policies.rl.config import RLConfig
 from policies.rl.judge import Judge
+from policies.rl.loop import Loop
 from policies.rl.policy import build_actor
-from policies.rl.trainer import Loop, Trainer
+from policies.rl.trainer import Trainer
 from policies.rl.worlds import Worlds, find_mirror, find_sizes, split_groups
 
 
@@ -117,7 +118,7 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
     from sims import make_env
     from sims.registry import find_engine
 
-    engine_name, _ = find_engine(task, engine)
+    engine_name, entry = find_engine(task, engine)
     harder = config.curriculum and hasattr(task, "curriculum")
     learned = type(task)(curriculum=True) if harder else task
     device = find_device(config.device)
@@ -131,6 +132,9 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
         randomize=_randomization(task, config),
         seed=config.seed,
         threads=threads,
+        arrays="torch"
+        if device.type == "cuda" and "torch" in entry.arrays
+        else "numpy",
         autoreset=True,
     )
     return Worlds(env, device), device
@@ -226,6 +230,7 @@ def _seeded(config: RLConfig) -> Iterator[None]:
     before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
+        torch.set_float32_matmul_precision("high")  # of GPUs alone
         torch.set_num_threads(config.threads or 1)
         try:
             yield
