@@ -248,7 +248,7 @@ def test_actor_and_temperature_follow_their_losses() -> None:
     assert learner.target_entropy == pytest.approx(2 * float(spread))
     entropy = -float(logp.detach().mean())
     rises = entropy < learner.target_entropy
-    assert float(learner.alpha()) == pytest.approx(
+    assert float(learner.alpha().detach()) == pytest.approx(
         0.01 * math.exp(1e-3 if rises else -1e-3), rel=1e-4
     )
     assert all(one.requires_grad for one in learner.critics.parameters())
