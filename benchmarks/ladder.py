@@ -73,18 +73,17 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, help="one part")
     parser.add_argument("--draw", action="store_true", help="measure nothing")
     given = parser.parse_args()
-    known = parts()
     if not given.draw:
         for name in [given.only] if given.only else list(PARTS):
-            known[name] = run(name)
-            for line in known[name]["bars"]:
+            found = run(name)
+            for line in found["bars"]:
                 verdict = "met" if line["met"] else "MISSED"
                 print(
                     f"  {line['what']:65} {line['figure']:9.3g} {line['bar']} {verdict}"
                 )
-            keep(known)
-    draw(known)
-    PAGE.write_text(fill(PAGE.read_text(), known))
+            keep(parts() | {name: found})
+    draw(parts())
+    PAGE.write_text(fill(PAGE.read_text(), parts()))
 
 
 if __name__ == "__main__":

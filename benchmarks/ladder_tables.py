@@ -204,7 +204,7 @@ def prediction(episodes: int = 5000) -> Part:
     }
 
 
-def cliff(seeds: int = 20) -> Part:
+def cliff(seeds: int = 10) -> Part:
     """SARSA and Q-learning beside the cliff."""
     mdp = FiniteMDP.of(gym.make("CliffWalking-v1"))
     runs: dict[str, list[Learned]] = {}
@@ -272,9 +272,9 @@ def classics() -> Part:
     """Tables of FrozenLake and Taxi: what they are worth, by a linear solve."""
     worlds = {
         "FrozenLake-v1": TabularConfig(
-            episodes=3000, step_size=1.0, power=0.6, initial=1.0
+            episodes=2000, step_size=1.0, power=0.6, initial=1.0
         ),
-        "Taxi-v4": TabularConfig(episodes=6000, step_size=1.0, power=0.3),
+        "Taxi-v4": TabularConfig(episodes=4000, step_size=1.0, power=0.3),
     }
     figures, curves, shares = {}, {}, {}
     for world, config in worlds.items():
@@ -303,7 +303,7 @@ def classics() -> Part:
     }
 
 
-def arm(episodes: int = 15_000) -> Part:
+def arm(episodes: int = 12_000) -> Part:
     """Tables of the arm, planned and learned, and how they drive the real one."""
     cells = arm_cells()
     mdp = cells.mdp()

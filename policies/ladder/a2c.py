@@ -30,7 +30,7 @@ from policies.ladder.reinforce import networks, policy_loss
 class A2CConfig:
     """The whole of it; tuned on CartPole-v1."""
 
-    steps: int = 150_000
+    steps: int = 120_000
     """Of all environments together."""
     envs: int = 8
     """Side by side."""

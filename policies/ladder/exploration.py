@@ -121,6 +121,12 @@ def draw(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (sums <= level).sum(-1)
 
 
+def pick(probabilities: np.ndarray, rng: np.random.Generator) -> int:
+    """An action of (actions,): :func:`draw` for one state, in a third of the time."""
+    sums = probabilities.cumsum()
+    return int(sums.searchsorted(rng.random() * sums[-1], side="right"))
+
+
 def _shared(q: np.ndarray) -> np.ndarray:
     """Probability 1, shared by the best."""
     best = q == q.max(-1, keepdims=True)

@@ -16,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 
 from assets.errors import SandbotError
-from policies.ladder.exploration import draw
+from policies.ladder.exploration import pick
 from policies.ladder.tabular import (
     Learned,
     Table,
@@ -63,7 +63,7 @@ def predict(
         path = []
         state, over = first_state(env, config.seed, episode), False
         while not over:
-            action = int(draw(policy[state], rng))
+            action = pick(policy[state], rng)
             following, reward, over, truncated, _ = env.step(action)
             path.append((state, float(reward)))
             _check(truncated and not over, len(path))

@@ -29,9 +29,9 @@ from policies.ladder.dqn import Trained
 class ReinforceConfig:
     """The whole of it; tuned on CartPole-v1."""
 
-    updates: int = 100
+    updates: int = 80
     """Of the policy."""
-    episodes: int = 16
+    episodes: int = 8
     """Of each update, side by side."""
     baseline: bool = True
     """Whether a network of values is taken away from returns."""

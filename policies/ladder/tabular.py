@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from assets.errors import UsageError
-from policies.ladder.exploration import EpsilonGreedy, Rule, draw
+from policies.ladder.exploration import EpsilonGreedy, Rule, pick
 
 Watch = Callable[[int, np.ndarray], object]
 """Told the number of episodes so far and the table as it is."""
@@ -109,7 +109,7 @@ class Table:
 
     def choose(self, state: int, episode: int) -> int:
         """One of them."""
-        return int(draw(self.likely(state, episode), self.rng))
+        return pick(self.likely(state, episode), self.rng)
 
     def act(self, action: int, episode: int) -> tuple[int, float, bool, bool]:
         """Take a step.

@@ -12,7 +12,7 @@ return, and biased as long as V is wrong.
 import gymnasium as gym
 import numpy as np
 
-from policies.ladder.exploration import draw
+from policies.ladder.exploration import pick
 from policies.ladder.tabular import TabularConfig, Watch, first_state, sizes
 
 
@@ -36,7 +36,7 @@ def predict(
     for episode in range(config.episodes):
         state, over = first_state(env, config.seed, episode), False
         while not over:
-            action = int(draw(policy[state], rng))
+            action = pick(policy[state], rng)
             following, reward, terminated, truncated, _ = env.step(action)
             goal = float(reward) + config.discount * v[following] * (not terminated)
             visits[state] += 1

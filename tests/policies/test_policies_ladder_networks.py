@@ -204,7 +204,7 @@ def test_the_mean_gradient_is_the_returns_and_a_baseline_only_takes_noise() -> N
 
 
 def test_a_learned_baseline_takes_noise_away() -> None:
-    early = ReinforceConfig(updates=6, episodes=8, hidden=(16,), fits=100)
+    early = ReinforceConfig(updates=6, hidden=(16,), fits=100)
     run = reinforce.train("CartPole-v1", early)
     assert run.value is not None
     noise = measure(

@@ -28,6 +28,7 @@ from policies.ladder.exploration import (
     EpsilonGreedy,
     always,
     draw,
+    pick,
 )
 from policies.ladder.mdp import FiniteMDP, MDPEnv
 from policies.ladder.q_learning import q_learning
@@ -213,6 +214,9 @@ def test_rules_are_their_formulas() -> None:
     drawn = draw(np.broadcast_to(soft[0], (20_000, 3)), np.random.default_rng(0))
     counts = np.bincount(drawn, minlength=3)
     assert chisquare(counts, 20_000 * soft[0]).pvalue > 1e-4
+    rng, same = np.random.default_rng(0), np.random.default_rng(0)
+    one = [pick(soft[0], rng) for _ in range(500)]
+    assert one == [int(draw(soft[0], same)) for _ in range(500)]
 
 
 def test_exploring_pays_on_bandits() -> None:
