@@ -1,6 +1,7 @@
 """``docs/ladder.md``: what was measured, written between its marks.
 
-``<!-- dqn -->`` to ``<!-- /dqn -->`` holds what :data:`SAY` makes of the recorded part;
+``<!-- dqn -->`` to ``<!-- /dqn -->`` holds a part's figure and what :data:`SAY` makes
+of it, or that it was not measured;
 ``python -m benchmarks.ladder --draw`` writes it, and a test holds the page to it.
 """
 
@@ -17,13 +18,14 @@ Part = dict[str, Any]
 
 
 def fill(text: str, parts: dict[str, Part]) -> str:
-    """The page with what was measured; parts that were not stay as they are."""
+    """The page with what was measured, and which parts were not."""
 
     def say(found: re.Match[str]) -> str:
         name = found[1]
-        if name not in parts:
-            return found[0]
-        lines = [*SAY[name](parts[name]), "", *_bars(parts[name])]
+        lines = [f"Not measured yet: `python -m benchmarks.ladder --only {name}`."]
+        if name in parts:
+            lines = [f"![{ALT[name]}](ladder/{name}.webp)", ""]
+            lines += [*SAY[name](parts[name]), "", *_bars(parts[name])]
         return "\n".join([f"<!-- {name} -->", *lines, f"<!-- /{name} -->"])
 
     return re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", say, text, flags=re.DOTALL)
@@ -68,14 +70,20 @@ def _prediction(part: Part) -> list[str]:
 def _cliff(part: Part) -> list[str]:
     figures = part["figures"]
     rows = [
-        [name, _mean(found, "return"), f"{found['steps_on_the_edge']:.1f}"]
+        [
+            name,
+            _mean(found, "return"),
+            f"{min(found['lengths'])} to {max(found['lengths'])}",
+            f"{found['steps_on_the_edge']:.1f}",
+        ]
         for name, found in figures.items()
         if name != "seeds"
     ]
     head = (
         f"{figures['seeds']} seeds",
         "return of the last 100 of 500 episodes, exploring (95% interval)",
-        "steps on the cliff's edge, not exploring",
+        "steps to the goal, not exploring",
+        "of these on the cliff's edge",
     )
     return grid(head, rows)
 
@@ -145,3 +153,15 @@ SAY: dict[str, Callable[[Part], list[str]]] = {
     "a2c": _networks,
 }
 """By part: its lines."""
+ALT = {
+    "planning": "Errors of value and policy iteration fall, and the arm's values",
+    "prediction": "Both errors fall with the number of episodes",
+    "cliff": "Returns while exploring, and the ways that were learned",
+    "classics": "Returns on FrozenLake and Taxi",
+    "arm": "Moves to the target while learning, and success on the real arm",
+    "exploration": "How often the best arm is pulled",
+    "dqn": "DQN with and without its remedies",
+    "reinforce": "REINFORCE with and without a baseline",
+    "a2c": "A2C by lambda",
+}
+"""By part: its figure in words."""

@@ -214,7 +214,8 @@ def cliff(seeds: int = 10) -> Part:
                 MDPEnv(mdp, max_steps=5000),
                 TabularConfig(
                     discount=1.0,
-                    step_size=0.5,
+                    step_size=1.0,
+                    power=0.4,
                     explore=EpsilonGreedy(epsilon=always(0.1)),
                     seed=seed,
                 ),
@@ -247,6 +248,7 @@ def cliff(seeds: int = 10) -> Part:
             bar(
                 "cliff: SARSA's return minus Q-learning's, lower end", gain[0], ">=", 5
             ),
+            bar("cliff: SARSA's path, longest", max(on["lengths"]), "<=", 20),
             bar("cliff: Q-learning's path, longest", max(q["lengths"]), "<=", 13),
             bar(
                 "cliff: Q-learning's steps on the edge", q["steps_on_the_edge"], ">=", 9

@@ -180,7 +180,8 @@ def test_sarsa_keeps_off_the_cliff_and_q_learning_walks_its_edge() -> None:
                 TabularConfig(
                     episodes=250,
                     discount=1.0,
-                    step_size=0.5,
+                    step_size=1.0,
+                    power=0.4,
                     explore=EpsilonGreedy(epsilon=always(0.1)),
                     seed=seed,
                 ),
@@ -189,6 +190,7 @@ def test_sarsa_keeps_off_the_cliff_and_q_learning_walks_its_edge() -> None:
         ]
         late[learn] = np.mean([run.returns[-150:] for run in runs])
         paths = [walk(mdp, run.actions) for run in runs]
+        assert all(path[-1] == 47 for path in paths), "it gets there"
         edge[learn] = [sum(24 < s < 35 for s in path) for path in paths]
     assert late[sarsa] > late[q_learning] + 5
     assert edge[q_learning] == [10, 10]
