@@ -52,7 +52,7 @@ def _key(group: str) -> str:
     return group.replace(".", "_")
 
 
-def _dress(obs: Obs, specs: dict[str, ArraySpec]) -> Any:
+def dress(obs: Obs, specs: dict[str, ArraySpec]) -> Any:
     """A batch of observations as its space has them."""
     typed = {
         _key(group): values.astype(specs[group].dtype, copy=False)
@@ -61,7 +61,7 @@ def _dress(obs: Obs, specs: dict[str, ArraySpec]) -> Any:
     return typed["state"] if _is_lone(specs) else typed
 
 
-def _first_camera(env: Env, render_mode: str | None) -> str:
+def first_camera(env: Env, render_mode: str | None) -> str:
     """What is shown where no camera is asked for; empty: nothing can be.
 
     Raises:
@@ -79,7 +79,8 @@ def _first_camera(env: Env, render_mode: str | None) -> str:
     return next(iter(cameras), "")
 
 
-def _entropy() -> int:
+def entropy() -> int:
+    """A seed from the operating system."""
     return int(np.random.SeedSequence().generate_state(1)[0])
 
 
@@ -100,10 +101,10 @@ class SandbotEnv(gym.Env):
         """See :func:`sims.make_env`, which takes what is ``observed``: ``observe``,
         ``cameras``, ``image_size``, ``quality``, ``depth`` and ``segmentation``;
         :meth:`render` looks through ``camera``, or else the scene's first."""
-        _check_render_mode(render_mode)
+        check_render_mode(render_mode)
         self.env: Env = make_env(task, engine=engine, randomize=randomize, **observed)
         self.render_mode = render_mode
-        self.camera = camera or _first_camera(self.env, render_mode)
+        self.camera = camera or first_camera(self.env, render_mode)
         self.observation_space = obs_space(self.env.obs_spec)
         self.action_space = box(self.env.action_spec)
         self._seeded = False
@@ -114,7 +115,7 @@ class SandbotEnv(gym.Env):
         """Start an episode; a seed makes it, and those after it, repeatable."""
         super().reset(seed=seed)
         if seed is None and not self._seeded:
-            seed = _entropy()
+            seed = entropy()
         self._seeded = True
         return self._row(self.env.reset(seed=seed)), {}
 
@@ -148,7 +149,7 @@ class SandbotEnv(gym.Env):
         self.env.close()
 
     def _row(self, obs: Obs) -> Any:
-        dressed = _dress(obs, self.env.obs_spec)
+        dressed = dress(obs, self.env.obs_spec)
         if isinstance(dressed, dict):
             return {key: values[0] for key, values in dressed.items()}
         return dressed[0]
@@ -174,7 +175,7 @@ class SandbotVectorEnv(VectorEnv):
         **observed: Any,
     ):
         """See :func:`sims.make_env`, and :class:`SandbotEnv`."""
-        _check_render_mode(render_mode)
+        check_render_mode(render_mode)
         self.env = make_env(
             task,
             engine=engine,
@@ -186,7 +187,7 @@ class SandbotVectorEnv(VectorEnv):
         )
         self.num_envs = num_envs
         self.render_mode = render_mode
-        self.camera = camera or _first_camera(self.env, render_mode)
+        self.camera = camera or first_camera(self.env, render_mode)
         self.single_observation_space = obs_space(self.env.obs_spec)
         self.single_action_space = box(self.env.action_spec)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -207,7 +208,7 @@ class SandbotVectorEnv(VectorEnv):
                 f"draws differ by environment"
             )
         if seed is None and not self._seeded:
-            seed = _entropy()
+            seed = entropy()
         self._seeded = True
         return self._rows(self.env.reset(seed=seed)), {}
 
@@ -249,10 +250,15 @@ class SandbotVectorEnv(VectorEnv):
         self.env.close()
 
     def _rows(self, obs: Obs) -> Any:
-        return _dress(obs, self.env.obs_spec)
+        return dress(obs, self.env.obs_spec)
 
 
-def _check_render_mode(render_mode: str | None) -> None:
+def check_render_mode(render_mode: str | None) -> None:
+    """See that it is one that we draw in.
+
+    Raises:
+        UsageError: it is not.
+    """
     if render_mode not in (None, "rgb_array"):
         raise UsageError(
             f"render_mode is 'rgb_array' or None, got {render_mode!r}; for a window or "

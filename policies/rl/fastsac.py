@@ -55,6 +55,9 @@ class FastSACConfig(OffPolicyConfig):
     """Part of the way that the target goes in an update."""
     actor_every: int = 2
     """Critic's updates per update of the actor."""
+    actor_after: int = 0
+    """Critic's updates before the first update of the actor: time to learn what the
+    first policy is worth, before anything is improved on it."""
     critics: int = 2
     """How many."""
     atoms: int = 51
@@ -106,6 +109,8 @@ class FastSACConfig(OffPolicyConfig):
 
 class FastSAC(OffPolicyLearner):
     """See the module's top."""
+
+    recordable = True
 
     def __init__(
         self,
@@ -171,14 +176,26 @@ class FastSAC(OffPolicyLearner):
 
     def update(self, batch: Batch) -> None:
         """Critics and temperature; every so often the actor; the target follows."""
+        acts = self.next_kind()
         batch = mirrored(batch, self.mirror)
         self.count += 1
         self.norm.update(batch.obs)
         noise = self.noise(len(batch.obs), self.sizes.action)
         self.learn_values(batch, noise)
-        if self.count % self.config.actor_every == 0:
+        if acts:
             self.learn_actions(batch.obs, self.noise(*noise.shape))
         follow(self.target, self.critics, self.config.tau)
+
+    def next_kind(self) -> bool:
+        """Whether the actor learns, too."""
+        following = self.count + 1
+        due = following % self.config.actor_every == 0
+        return due and following > self.config.actor_after
+
+    def compile(self) -> None:
+        """Of the losses."""
+        self.learn_values = torch.compile(self.learn_values)
+        self.learn_actions = torch.compile(self.learn_actions)
 
     def learn_values(self, batch: Batch, noise: Tensor) -> None:
         """One step of the critics and of the temperature."""

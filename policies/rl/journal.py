@@ -8,13 +8,13 @@ import torch
 from ml.metrics_log import MetricsLog
 
 if TYPE_CHECKING:
-    from policies.rl.trainer import Trainer
+    from policies.rl.loop import Loop
 
 
 class Journal:
     """Writes ``metrics.jsonl`` and TensorBoard's files; :meth:`close` when done."""
 
-    def __init__(self, trainer: "Trainer", folder: Path, progress: bool | None) -> None:
+    def __init__(self, trainer: "Loop", folder: Path, progress: bool | None) -> None:
         """Go on after the last line that counts.
 
         Args:

@@ -1,9 +1,11 @@
-"""Networks of off-policy learners: a squashed Gaussian actor, critics side by side.
+"""Networks of off-policy learners: actors with and without a spread, critics side by
+side.
 
 Layers are linear, layer norm, SiLU: layer norm keeps a critic that is trained on its
 own guesses from growing without bound (Ba et al. 2016, arXiv:1607.06450; Ball et al.
-2023, arXiv:2302.02948). Several critics are one module whose weights have a leading
-axis, so that they cost one kernel and not one each.
+2023, arXiv:2302.02948). The plain algorithms of before do without it, and take ReLU.
+Several critics are one module whose weights have a leading axis, so that they cost one
+kernel and not one each.
 """
 
 import math
@@ -14,12 +16,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
+"""Between layers, by name."""
+
+
+FARTHEST = 10.0
+"""From the mean that a normalised element can be, in units of the spread."""
+
 
 class RunningNorm(nn.Module):
     """Brings rows to mean 0 and spread 1 by the statistics of all rows seen so far.
 
     The parallel update of Chan, Golub and LeVeque (1979). ``eps`` is added to the
-    spread, so that an element that hardly varies is not blown up.
+    spread, so that an element that hardly varies is not blown up, and what lies further
+    out than :data:`FARTHEST` counts as that: a command that never varied in training
+    must not arrive as a huge number when it first does.
     """
 
     mean: Tensor
@@ -49,7 +60,8 @@ class RunningNorm(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(..., k) for any k up to size: the leading elements alone."""
         k = rows.shape[-1]
-        return (rows - self.mean[:k]) / (self.var[:k].sqrt() + self.eps)
+        y = (rows - self.mean[:k]) / (self.var[:k].sqrt() + self.eps)
+        return y.clamp(-FARTHEST, FARTHEST)
 
     def front(self, size: int) -> "RunningNorm":
         """A copy of what it knows of the leading elements."""
@@ -61,15 +73,22 @@ class RunningNorm(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Linear layers, each with layer norm and SiLU."""
+    """Linear layers, each with layer norm and an activation."""
 
-    def __init__(self, inputs: int, hidden: Sequence[int], layer_norm: bool) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        layer_norm: bool,
+        activation: str = "silu",
+    ) -> None:
         """Build the layers.
 
         Args:
             inputs: elements of a row.
             hidden: width of each layer.
             layer_norm: whether there is one; else the linear layer's output is used.
+            activation: of :data:`ACTIVATIONS`.
         """
         super().__init__()
         layers: list[nn.Module] = []
@@ -77,7 +96,7 @@ class Trunk(nn.Module):
             layers.append(nn.Linear(before, after))
             if layer_norm:
                 layers.append(nn.LayerNorm(after))
-            layers.append(nn.SiLU())
+            layers.append(ACTIVATIONS[activation]())
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,6 +110,9 @@ class GaussianActor(nn.Module):
     The spread lies within bounds by a tanh of its own. Both heads begin at zero: the
     first actions are ``tanh(N(0, exp((low + high) / 2)))`` wherever the robot is, small
     ones around its posture (Seo et al. 2025, arXiv:2512.01996).
+
+    The actor of Haarnoja et al. 2018 is ``plain``: its spread is cut off at the bounds,
+    and its heads begin like any other layer.
     """
 
     def __init__(
@@ -101,14 +123,16 @@ class GaussianActor(nn.Module):
         *,
         layer_norm: bool = True,
         log_std: tuple[float, float] = (-5.0, 0.0),
+        activation: str = "silu",
+        plain: bool = False,
     ) -> None:
-        """Build with random layers and heads of zeros."""
+        """Build with random layers, and heads of zeros unless it is plain."""
         super().__init__()
-        self.trunk = Trunk(inputs, hidden, layer_norm)
+        self.trunk = Trunk(inputs, hidden, layer_norm, activation)
         self.mean = nn.Linear(hidden[-1], outputs)
         self.log_std = nn.Linear(hidden[-1], outputs)
-        self.bounds = log_std
-        for head in (self.mean, self.log_std):
+        self.bounds, self.plain = log_std, plain
+        for head in () if plain else (self.mean, self.log_std):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
@@ -116,8 +140,10 @@ class GaussianActor(nn.Module):
         """(rows, inputs) -> mean and log of the spread, before the tanh."""
         y = self.trunk(x)
         low, high = self.bounds
-        log_std = low + 0.5 * (high - low) * (torch.tanh(self.log_std(y)) + 1)
-        return self.mean(y), log_std
+        mean, spread = self.mean(y).float(), self.log_std(y).float()
+        if self.plain:
+            return mean, spread.clamp(low, high)
+        return mean, low + 0.5 * (high - low) * (torch.tanh(spread) + 1)
 
     def sample(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions in [-1, 1] and the log of their density.
@@ -131,6 +157,28 @@ class GaussianActor(nn.Module):
         """
         mean, log_std = self(x)
         return squash(mean, log_std, noise)
+
+
+class DeterministicActor(nn.Module):
+    """One action for an observation, before the tanh."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int],
+        *,
+        layer_norm: bool = False,
+        activation: str = "relu",
+    ) -> None:
+        """Build with random layers; see :class:`Trunk`."""
+        super().__init__()
+        self.trunk = Trunk(inputs, hidden, layer_norm, activation)
+        self.mean = nn.Linear(hidden[-1], outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(rows, inputs) -> (rows, outputs), whose tanh is the action."""
+        return self.mean(self.trunk(x))
 
 
 def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -189,6 +237,7 @@ class Critics(nn.Module):
         hidden: Sequence[int],
         *,
         layer_norm: bool = True,
+        activation: str = "silu",
     ) -> None:
         """Build ``count`` of them.
 
@@ -198,6 +247,7 @@ class Critics(nn.Module):
             outputs: 1, or the atoms of a distribution.
             hidden: width of each layer.
             layer_norm: as for :class:`Trunk`.
+            activation: likewise.
         """
         super().__init__()
         layers: list[nn.Module] = []
@@ -205,7 +255,7 @@ class Critics(nn.Module):
             layers.append(ParallelLinear(count, before, after))
             if layer_norm:
                 layers.append(ParallelNorm(count, after))
-            layers.append(nn.SiLU())
+            layers.append(ACTIVATIONS[activation]())
         layers.append(ParallelLinear(count, hidden[-1], outputs))
         self.layers = nn.Sequential(*layers)
 

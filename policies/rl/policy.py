@@ -5,6 +5,7 @@ bits however many there are beside it.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from ml.checkpoint import damaged, load_weights, read_config
 from ml.device import find_device
 from ml.spec import ArraySpec
 from ml.tiles import run_tiled
-from policies.rl.networks import GaussianActor, RunningNorm
+from policies.rl.networks import DeterministicActor, GaussianActor, RunningNorm
 
 if TYPE_CHECKING:
     from policies.execution import Execution
@@ -39,6 +40,13 @@ class Actor(nn.Module):
         return torch.tanh(y[0] if isinstance(y, tuple) else y)
 
 
+KINDS: dict[str, str] = {
+    "clipped": "policies.rl.clipped",
+    "residual": "policies.rl.residual",
+}
+"""Kinds of networks by the module whose ``build_actor`` knows them; others are here."""
+
+
 def build_actor(about: dict[str, Any], inputs: int, outputs: int) -> Actor:
     """The network that a checkpoint's ``config.json`` describes, with random weights.
 
@@ -46,15 +54,29 @@ def build_actor(about: dict[str, Any], inputs: int, outputs: int) -> Actor:
         about: its entry "network".
         inputs: elements of the observation that the actor reads.
         outputs: elements of an action.
+
+    Raises:
+        KeyError, ValueError: it describes none that we know.
     """
-    policy = GaussianActor(
-        inputs,
-        outputs,
-        tuple(about["hidden"]),
-        layer_norm=bool(about["layer_norm"]),
-        log_std=tuple(about["log_std"]),
-    )
-    return Actor(RunningNorm(inputs), policy)
+    if about["kind"] in KINDS:
+        return import_module(KINDS[about["kind"]]).build_actor(about, inputs, outputs)
+    hidden, kind = tuple(about["hidden"]), about["kind"]
+    how: dict[str, Any] = {
+        "layer_norm": bool(about["layer_norm"]),
+        "activation": str(about.get("activation", "silu")),
+    }
+    if kind == "gaussian":
+        spread, plain = tuple(about["log_std"]), bool(about.get("plain", False))
+        policy = GaussianActor(
+            inputs, outputs, hidden, log_std=spread, plain=plain, **how
+        )
+    elif kind == "deterministic":
+        policy = DeterministicActor(inputs, outputs, hidden, **how)
+    else:
+        known = f"{', '.join(KINDS)}, gaussian or deterministic"
+        raise ValueError(f"an actor is {known}, got {kind!r}")
+    normalised = bool(about.get("normalised", True))
+    return Actor(RunningNorm(inputs) if normalised else nn.Identity(), policy)
 
 
 class RLPolicy:

@@ -9,7 +9,7 @@ piece is written before the state that names it, and removed after one that does
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -23,7 +23,8 @@ from ml.training_state import difference
 from policies.rl.replay import bytes_of
 
 if TYPE_CHECKING:
-    from policies.rl.learner import OffPolicyLearner
+    from policies.rl.learner import Learner
+    from policies.rl.loop import Loop
     from policies.rl.trainer import Trainer
 
 PIECES = "training_state/replay"
@@ -31,7 +32,7 @@ PIECE_BYTES = 2**26
 """At most, of a piece: writing one takes three times its memory."""
 
 
-def save(trainer: "Trainer") -> None:
+def save(trainer: "Loop") -> None:
     """Write the state of a training into its folder.
 
     Raises:
@@ -53,14 +54,16 @@ def save(trainer: "Trainer") -> None:
     saved: dict[str, Any] = {name: getattr(trainer, name) for name in trainer.NUMBERS}
     saved |= {"worlds": numbers, "identity": trainer.identity}
     saved["learner_count"] = learner.count
-    pieces = _save_pieces(trainer) if trainer.keeps_replay else []
+    pieces: list[str] = []
+    if trainer.keeps_replay:
+        pieces = _save_pieces(cast("Trainer", trainer))
     small = {name: value.detach().cpu() for name, value in tensors.items()}
     save_state(trainer.folder / STATE, small, {**saved, "pieces": pieces})
     trainer.pieces = pieces
     _remove_pieces(trainer.folder, pieces)
 
 
-def load(trainer: "Trainer") -> None:
+def load(trainer: "Loop") -> None:
     """Put a training where :func:`save` left another.
 
     Raises:
@@ -99,10 +102,10 @@ def load(trainer: "Trainer") -> None:
     worlds.obs = filled["obs"]
     vars(worlds.tally).update(vars(filled["tally"]))
     if trainer.keeps_replay:
-        _load_pieces(trainer)
+        _load_pieces(cast("Trainer", trainer))
 
 
-def pack(learner: "OffPolicyLearner") -> dict[str, Tensor]:
+def pack(learner: "Learner") -> dict[str, Tensor]:
     """All that a learner knows, but for the number of its updates."""
     tensors = {f"nets/{k}": v for k, v in learner.nets.state_dict().items()}
     for name, one in learner.optimizers.items():
@@ -113,7 +116,7 @@ def pack(learner: "OffPolicyLearner") -> dict[str, Tensor]:
     return tensors
 
 
-def unpack(learner: "OffPolicyLearner", tensors: dict[str, Tensor], count: int) -> None:
+def unpack(learner: "Learner", tensors: dict[str, Tensor], count: int) -> None:
     """Make a learner what another was at :func:`pack`.
 
     Args:
@@ -135,7 +138,7 @@ def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
 
 
-def _outside(trainer: "Trainer") -> dict[str, Any]:
+def _outside(trainer: "Loop") -> dict[str, Any]:
     worlds = trainer.worlds
     return {"env": worlds.env.save(), "obs": worlds.obs, "tally": worlds.tally}
 

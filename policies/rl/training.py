@@ -17,6 +17,7 @@ from policies.rl import state
 from policies.rl.algorithms import ALGORITHMS, find_algorithm
 from policies.rl.config import RLConfig
 from policies.rl.judge import Judge, find_profile
+from policies.rl.loop import Loop
 from policies.rl.policy import build_actor
 from policies.rl.trainer import Trainer
 from policies.rl.worlds import Worlds, find_mirror, find_sizes, split_groups
@@ -86,7 +87,7 @@ def train(
             mirror = find_mirror(plain, device)
             learner = algorithm.make(worlds.sizes, config, device, mirror)
             judge = Judge(plain, learner, config, engine, out)
-            trainer = Trainer(
+            trainer = (algorithm.loop or Trainer)(
                 learner,
                 worlds,
                 config,  # pyright: ignore[reportArgumentType]
@@ -118,7 +119,7 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
     from sims import make_env
     from sims.registry import find_engine
 
-    engine_name, _ = find_engine(task, engine)
+    engine_name, entry = find_engine(task, engine)
     harder = config.curriculum and hasattr(task, "curriculum")
     learned = type(task)(curriculum=True) if harder else task
     device = find_device(config.device)
@@ -132,6 +133,9 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
         randomize=_randomization(task, config),
         seed=config.seed,
         threads=threads,
+        arrays="torch"
+        if device.type == "cuda" and "torch" in entry.arrays
+        else "numpy",
         autoreset=True,
     )
     return Worlds(env, device), device
@@ -160,9 +164,7 @@ def _identity(name: str, config: RLConfig, task: str, worlds: Worlds) -> dict[st
     }
 
 
-def _publish(
-    out: Path, name: str, task: Any, trainer: Trainer, result: RLResult
-) -> None:
+def _publish(out: Path, name: str, task: Any, trainer: Loop, result: RLResult) -> None:
     """Write the checkpoint of the best policy."""
     seen, _ = split_groups(task)
     config: Any = trainer.config
@@ -221,6 +223,7 @@ def _seeded(config: RLConfig) -> Iterator[None]:
     before = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
+        torch.set_float32_matmul_precision("high")  # of GPUs alone
         torch.set_num_threads(config.threads or 1)
         try:
             yield

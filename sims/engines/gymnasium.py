@@ -69,6 +69,7 @@ class GymnasiumEngine:
         self.reports_success = False
         """Whether any of the environments ever reported success, or its lack."""
         self._space = self.envs[0].action_space
+        self._max_steps = facts.max_steps
         self._seeds = np.zeros(num_envs, np.int64)
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_envs)]
         self._closed = False
@@ -152,8 +153,12 @@ class GymnasiumEngine:
         return dict.fromkeys(cameras, pictures)
 
     def save(self) -> EngineState:
-        """Seeds and actions of the running episodes."""
-        longest = max(map(len, self._actions))
+        """Seeds and actions of the running episodes.
+
+        There is room for as many actions as an episode has, so that states of different
+        moments have one shape, which a training's state relies on.
+        """
+        longest = max(self._max_steps, *map(len, self._actions))
         actions = np.zeros((self.num_envs, longest, int(np.prod(self._space.shape))))
         for i, taken in enumerate(self._actions):
             if taken:
