@@ -219,7 +219,7 @@ def test_what_can_be_refused_is_refused_before_a_run_makes_way(
     run(folder, steps=60, evaluate_steps=0)
     before = (folder / "model.safetensors").read_bytes()
     for changes, words in (
-        ({"randomize": "gaap"}, "randomisations none, train, gap"),
+        ({"randomize": "gaap"}, "Did you mean 'gap'"),
         ({"num_envs": 100_000}, "no room for two steps"),
         ({"replay": 10**12}, "lower --replay"),
     ):
