@@ -256,6 +256,8 @@ def test_exploration_has_its_noise() -> None:
         (SACConfig, {"alpha": 0.0}, "alpha must be above 0"),
         (SACConfig, {"tau": 1.5}, "tau is above 0 and at most 1, got 1.5"),
         (SACConfig, {"log_std": (2.0, -5.0)}, "a lower and an upper bound"),
+        (SACConfig, {"precision": "bf16"}, r"sac computes in single.*got 'bf16'"),
+        (TD3Config, {"precision": "bf16"}, r"td3 computes in single.*got 'bf16'"),
         (TD3Config, {"tau": 0.0}, "tau is above 0"),
         (TD3Config, {"actor_every": 0}, "actor_every is at least 1, got 0"),
         (TD3Config, {"target_clip": -1.0}, "target_clip is at least 0, got -1"),
