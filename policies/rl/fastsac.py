@@ -55,6 +55,9 @@ class FastSACConfig(OffPolicyConfig):
     """Part of the way that the target goes in an update."""
     actor_every: int = 2
     """Critic's updates per update of the actor."""
+    actor_after: int = 0
+    """Critic's updates before the first update of the actor: time to learn what the
+    first policy is worth, before anything is improved on it."""
     critics: int = 2
     """How many."""
     atoms: int = 51
@@ -170,7 +173,8 @@ class FastSAC(OffPolicyLearner):
         self.norm.update(batch.obs)
         noise = self.noise(len(batch.obs), self.sizes.action)
         self.learn_values(batch, noise)
-        if self.count % self.config.actor_every == 0:
+        due = self.count % self.config.actor_every == 0
+        if due and self.count > self.config.actor_after:
             self.learn_actions(batch.obs, self.noise(*noise.shape))
         follow(self.target, self.critics, self.config.tau)
 

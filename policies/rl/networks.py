@@ -135,8 +135,8 @@ class GaussianActor(nn.Module):
         low, high = self.bounds
         if self.plain:
             return self.mean(y), self.log_std(y).clamp(low, high)
-        log_std = low + 0.5 * (high - low) * (torch.tanh(self.log_std(y)) + 1)
-        return self.mean(y), log_std
+        spread = torch.tanh(self.log_std(y).float())
+        return self.mean(y).float(), low + 0.5 * (high - low) * (spread + 1)
 
     def sample(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions in [-1, 1] and the log of their density.
