@@ -85,9 +85,10 @@ def test_the_pendulum_compares_seed_by_seed() -> None:
     rows = [row("theirs", s, 100.0 * (s + 1), -150.0) for s in range(5)]
     rows += [row("ours", s, 20.0 * (s + 1), -140.0 - 10 * s) for s in range(5)]
     lines = rl_pendulum.bars(rows)
-    assert [line["figure"] for line in lines] == pytest.approx([-160, 0.2, 0.2, 5])
-    assert [line["met"] for line in lines] == [False, True, True, True]
+    assert [line["figure"] for line in lines] == pytest.approx([5, -160, 0.2, 0.2])
+    assert [line["met"] for line in lines] == [True, False, True, True]
     means = rl_pendulum.means(rows)
     assert means["ours"]["interval"][0] < -160 < means["ours"]["interval"][1]
-    assert rl_pendulum.bars(rows[:6])[-1]["figure"] == 1  # seeds that both have done
+    assert rl_pendulum.bars(rows[:6])[0]["figure"] == 1  # seeds that both have done
+    assert [line["met"] for line in rl_pendulum.bars(rows[:5])] == [False]
     assert np.isclose(means["theirs"]["return"], -150)
