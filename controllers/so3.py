@@ -7,18 +7,24 @@ of axes) lose half their gain or vanish near 180 degrees. Sola, Deray, Atchuthan
 """
 
 import numpy as np
+from array_api_compat import array_namespace, is_torch_array
 
 
 def from_quaternion(quat: np.ndarray) -> np.ndarray:
-    """Rotation matrices (..., 3, 3) of quaternions (..., 4), of any non-zero norm."""
-    w, x, y, z = np.moveaxis(np.asarray(quat, float), -1, 0)
+    """Rotation matrices (..., 3, 3) of quaternions (..., 4), of any non-zero norm; of
+    tensors they are tensors."""
+    if is_torch_array(quat):
+        xp = array_namespace(quat)
+    else:
+        xp, quat = np, np.asarray(quat, float)
+    w, x, y, z = (quat[..., i] for i in range(4))
     s = 2.0 / (w * w + x * x + y * y + z * z)
     rows = [
         [1 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y)],
         [s * (x * y + w * z), 1 - s * (x * x + z * z), s * (y * z - w * x)],
         [s * (x * z - w * y), s * (y * z + w * x), 1 - s * (x * x + y * y)],
     ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def to_quaternion(rotation: np.ndarray) -> np.ndarray:

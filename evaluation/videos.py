@@ -186,4 +186,4 @@ def _picture(pictures: "Pictures", env: "Env") -> np.ndarray:
     model = env.engine.model
     cameras = camera_names(model) if model is not None else []
     camera = cameras[0] if cameras else None
-    return pictures.render(0, camera, env.task.markers(env.state, 0))
+    return pictures.render(0, camera, env.markers(0))

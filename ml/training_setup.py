@@ -111,13 +111,12 @@ class TrainingConfig:
             )
 
 
-def open_run(folder: Path, *, resume: bool, overwrite: bool = False) -> None:
-    """See that a run may begin, or go on, in a folder.
+def check_run(folder: Path, *, resume: bool, overwrite: bool = False) -> None:
+    """See that a run may begin, or go on, in a folder; nothing is touched.
 
     Raises:
         UsageError: the folder exists and neither ``resume`` nor ``overwrite`` is asked
             for; or there is nothing to resume; or both are asked for.
-        SandbotError: it cannot be written.
     """
     if resume and overwrite:
         raise UsageError("resume and overwrite exclude each other: choose one")
@@ -135,6 +134,17 @@ def open_run(folder: Path, *, resume: bool, overwrite: bool = False) -> None:
                 f"{folder} does not look like a training's folder, and is not "
                 f"overwritten: remove it yourself, or name another"
             )
+
+
+def open_run(folder: Path, *, resume: bool, overwrite: bool = False) -> None:
+    """Let a run begin, or go on, in a folder; with ``overwrite`` one in it makes way.
+
+    Raises:
+        UsageError: see :func:`check_run`.
+        SandbotError: it cannot be written.
+    """
+    check_run(folder, resume=resume, overwrite=overwrite)
+    if folder.exists() and not resume:
         remove_folder(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

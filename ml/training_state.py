@@ -51,7 +51,7 @@ def load_training(trainer: "Trainer", path: Path) -> None:
     if numbers.get("identity") != trainer.identity:
         raise UsageError(
             f"{path} belongs to another training: "
-            f"{_difference(numbers.get('identity') or {}, trainer.identity)}. Resume "
+            f"{difference(numbers.get('identity') or {}, trainer.identity)}. Resume "
             f"with the same options and data, or train into another folder"
         )
     generators = _part(tensors, "rng")
@@ -91,13 +91,13 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
 
 
-def _difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
+def difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
     """Which entries of two nested dictionaries differ, in words."""
     found = []
     for key in sorted(old.keys() | new.keys()):
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            found.append(_difference(a, b, f"{path}{key}."))
+            found.append(difference(a, b, f"{path}{key}."))
         elif a != b:
             found.append(f"{path}{key} was {a!r}, now {b!r}")
     return "; ".join(part for part in found if part)

@@ -3,12 +3,13 @@
 A tree is made of dictionaries, lists, tuples and objects; its leaves are arrays,
 tensors and plain numbers. :func:`fill` needs a tree of the same kind to put the leaves
 into, so that no class has to be named in a file. What is frozen, such as a
-configuration, belongs to the tree that is filled and is not stored.
+configuration, belongs to the tree that is filled and is not stored, and neither do
+functions. Anything else, such as a generator of NumPy's, is refused and not left out.
 """
 
 from collections.abc import Iterator
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,21 +21,32 @@ _PLAIN = bool | int | float | str | None
 
 
 def flatten(tree: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """All leaves: tensors, on the CPU, and plain numbers, both by their path."""
+    """All leaves: copies of tensors, on the CPU, and plain numbers, by their path.
+
+    Raises:
+        TypeError: something that cannot be stored.
+    """
     tensors: dict[str, Tensor] = {}
     numbers: dict[str, Any] = {}
     for path, leaf in _leaves(tree, ""):
         if isinstance(leaf, np.ndarray):
-            unsigned = leaf.dtype == np.uint64
-            tensors[path] = torch.from_numpy(leaf.view(np.int64) if unsigned else leaf)
+            own = np.ascontiguousarray(leaf).reshape(leaf.shape).copy()
+            unsigned = own.dtype == np.uint64
+            tensors[path] = torch.from_numpy(own.view(np.int64) if unsigned else own)
         elif isinstance(leaf, Tensor):
-            tensors[path] = leaf.detach().cpu()
+            tensors[path] = leaf.detach().cpu().clone()
         else:
             numbers[path] = leaf.item() if isinstance(leaf, np.generic) else leaf
     return tensors, numbers
 
 
-def fill(tree: Any, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> Any:
+def fill(
+    tree: Any,
+    tensors: dict[str, Tensor],
+    numbers: dict[str, Any],
+    *,
+    any_shape: str | None = None,
+) -> Any:
     """The same tree with other leaves; objects and lists are changed in place.
 
     Args:
@@ -42,11 +54,13 @@ def fill(tree: Any, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> Any:
             device those of the result are.
         tensors: what :func:`flatten` gave.
         numbers: likewise.
+        any_shape: path under which arrays may have other shapes than those in the
+            tree, since they grow with time; None: nowhere.
 
     Raises:
         SandbotError: a leaf is missing, or has another shape.
     """
-    return _fill(tree, "", tensors, numbers)
+    return _fill(tree, "", _Leaves(tensors, numbers, any_shape))
 
 
 def _children(tree: Any) -> list[tuple[str, Any]] | None:
@@ -76,32 +90,44 @@ def _leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
     if children is None:
         if isinstance(tree, np.ndarray | np.generic | Tensor | _PLAIN):
             yield path, tree
+        elif not _frozen(tree):
+            raise TypeError(f"{path}: a {type(tree).__name__} cannot be stored")
         return
     for name, value in children:
         if not _frozen(value):
             yield from _leaves(value, f"{path}/{name}" if path else name)
 
 
-def _fill(tree: Any, path: str, tensors: dict, numbers: dict) -> Any:
+class _Leaves(NamedTuple):
+    """What a tree is filled with."""
+
+    tensors: dict[str, Tensor]
+    numbers: dict[str, Any]
+    any_shape: str | None
+
+
+def _fill(tree: Any, path: str, leaves: _Leaves) -> Any:
     children = _children(tree)
     if children is None:
-        return _leaf(tree, path, tensors, numbers)
+        return _leaf(tree, path, leaves)
     new = {
         name: value
         if _frozen(value)
-        else _fill(value, f"{path}/{name}" if path else name, tensors, numbers)
+        else _fill(value, f"{path}/{name}" if path else name, leaves)
         for name, value in children
     }
     if isinstance(tree, dict):
         keys = {str(key): key for key in tree}
         start = f"{path}/" if path else ""
-        for name, value in tensors.items():  # what the other tree had on top
+        for name, value in leaves.tensors.items():  # what the other tree had on top
             rest = name[len(start) :]
             if name.startswith(start) and "/" not in rest and rest not in new:
                 new[rest] = value.numpy() if _numpy(tree) else value
         return {keys.get(name, name): value for name, value in new.items()}
     if isinstance(tree, list | tuple):
-        return type(tree)(new.values())
+        # a named tuple takes its values one by one
+        make = getattr(tree, "_make", type(tree))
+        return make(new.values())
     for name, value in new.items():
         if value is not getattr(tree, name):
             object.__setattr__(tree, name, value)
@@ -112,12 +138,14 @@ def _numpy(tree: dict) -> bool:
     return any(isinstance(value, np.ndarray) for value in tree.values())
 
 
-def _leaf(tree: Any, path: str, tensors: dict, numbers: dict) -> Any:
+def _leaf(tree: Any, path: str, leaves: _Leaves) -> Any:
+    tensors, numbers, any_shape = leaves
     if isinstance(tree, np.ndarray | Tensor):
         if path not in tensors:
             raise SandbotError(f"a saved state has no {path}: it is of another version")
         value = tensors[path]
-        if tuple(value.shape) != tuple(tree.shape):
+        grows = any_shape is not None and path.startswith(f"{any_shape}/")
+        if tuple(value.shape) != tuple(tree.shape) and not grows:
             raise SandbotError(
                 f"a saved state's {path} has the shape {tuple(value.shape)}, and "
                 f"{tuple(tree.shape)} is needed: resume with the same settings"

@@ -47,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, 2)
     except SandbotError as error:
         return _fail(error, 1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(file=sys.stderr)
+        if str(stop):  # how to go on
+            complain(stop)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

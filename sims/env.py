@@ -5,6 +5,11 @@ episodes is drawn, pushes are set, the task acts and advances the engine by one 
 step, outcomes are judged, the policy's view is made. With ``autoreset`` an environment
 that ended starts its next episode in the same step, and its last observation is in
 ``info`` (Gymnasium's ``SAME_STEP``).
+
+Arrays are those of the engine: NumPy's, or tensors on its device. On a device the host
+asks once per step, at its end, where episodes ended and whether the actions were
+finite; randomised model fields, restarts of few tasks (AlohaHandover) and cameras are
+the host's work, and wait for the device, too.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from assets.errors import UsageError, unknown
-from sims.arrays import Array, Mask, Obs
+from sims.arrays import (
+    Array,
+    Chosen,
+    Mask,
+    Obs,
+    copied,
+    host,
+    is_host,
+    like,
+    maybe,
+    namespace,
+    sent,
+)
 from sims.dials import Holds
 from sims.draws import Draws, check_seed
 from sims.engine import Engine
@@ -78,12 +95,18 @@ class Env:
         self.control_dt = task.control_dt
         self.max_steps = task.max_steps
         self.autoreset = autoreset
-        self.state: TaskState = task.new_state(self.num_envs)
+        # an engine of others, such as Gymnasium's, need not show positions
+        self._beside = getattr(engine, "qpos", np.zeros(0))
+        self.on_host = is_host(self._beside)
+        """Whether arrays are NumPy's; else they are tensors on :attr:`device`."""
+        self.device = "cpu" if self.on_host else engine.device
+        """Where the arrays of observations, actions, rewards and states are."""
+        self.state: TaskState = task.new_state(engine)
         self.holds = Holds(task.dials, self.state)
         """What a person tells the robots in place of what was drawn."""
         self.draws: Draws
-        self.diverged_count = 0
-        """Environments that broke down and were ended since this object was made."""
+        """Of everybody's present episode, where the arrays are."""
+        self._broken: Array = 0
         self._seed = check_seed(seed)
         self._ids = np.arange(self.num_envs)
         self._episode = np.full(self.num_envs, -1)
@@ -94,12 +117,21 @@ class Env:
         self._has_fields = bool(randomization.fields)
         self._ranges = _task_ranges(task, randomization)
         self._sensing = Sensing(
-            randomization, task.obs_spec, task.action_spec, self.num_envs
+            randomization,
+            task.obs_spec,
+            task.action_spec,
+            self.num_envs,
+            self._beside,
         )
         push = randomization.push
         self._pusher = Pusher(push, self.control_dt) if push is not None else None
         self._shape = (self.num_envs, *task.action_spec.shape)
         self._low, self._high = task.action_spec.limits()
+
+    @property
+    def diverged_count(self) -> int:
+        """Environments that broke down and were ended since this object was made."""
+        return int(self._broken)
 
     def reset(self, *, seed: int | None = None, ids: np.ndarray | None = None) -> Obs:
         """Start an episode everywhere.
@@ -143,14 +175,16 @@ class Env:
             and where episodes ended under ``autoreset`` "final_obs".
 
         Raises:
-            UsageError: an action of the wrong shape, or not finite.
+            UsageError: an action of the wrong shape, or not finite; on a device the
+                latter is found after the step.
         """
         engine, task, state = self.engine, self.task, self.state
-        self._check(action)
-        outside = (action < self._low) | (action > self._high)
+        action = given = self._check(action)
+        low, high = like(self._low, action), like(self._high, action)
+        outside = (action < low) | (action > high)
         action = self._sensing.act(action)
         if self._fields.timed:
-            self._fields.advance(engine, state.steps, self.draws)
+            self._fields.advance(engine, host(state.steps), self._host_draws)
         if self._pusher is not None:
             self._pusher.apply(engine, state.steps, self.draws)
         task.advance(engine, state, action)
@@ -159,8 +193,8 @@ class Env:
         reward: Array = sum(terms.values())
         diverged = engine.diverged()
         terminated = task.terminated(engine, state)
-        if diverged.any():
-            reward = np.where(diverged, 0.0, reward)
+        if maybe(diverged):
+            reward = namespace(reward).where(diverged, 0.0, reward)
             terminated = terminated | diverged
         truncated = state.steps >= self.max_steps
         info: dict[str, Any] = {
@@ -175,16 +209,15 @@ class Env:
             self._sensing.advance(truth)
         obs = self._sense(truth)
         if self.cameras is not None:
-            ids = range(self.num_envs)
-            obs |= self.cameras.render(engine, ids, state.steps, sights=self.sights)
-        if self.autoreset:
-            ended = terminated | truncated
-            if ended.any():
-                self.diverged_count += int(diverged.sum())
-                info["final_obs"] = obs
-                info["success"] = _copy(info["success"])
-                info["outcomes"] = {k: v.copy() for k, v in info["outcomes"].items()}
-                obs = self._begin(ended, obs)
+            obs |= self._pictures()
+        ended = self._told(terminated | truncated, given)
+        if self.autoreset and ended.any():
+            self._broken = self._broken + diverged.sum()
+            info["final_obs"] = obs
+            if info["success"] is not None:
+                info["success"] = copied(info["success"])
+            info["outcomes"] = {k: copied(v) for k, v in info["outcomes"].items()}
+            obs = self._begin(ended, obs)
         return obs, reward, terminated, truncated, info
 
     def save(self) -> dict[str, Any]:
@@ -206,20 +239,28 @@ class Env:
 
         everywhere = np.ones(self.num_envs, bool)
         self.engine.load(saved["engine"], everywhere)
-        self.state.load(saved["task"], everywhere)
+        self.state.load(saved["task"], sent(everywhere, self._beside))
         self.holds.begin(everywhere)
         seed, ids, episode = saved["draws"]
         self._seed, self._ids, self._episode = seed, ids.copy(), episode.copy()
-        self.draws = self._make_draws()
+        self._make_draws()
         self._fields.forget()
         self._sensing = copy.deepcopy(saved["sensing"])
         if self.cameras is not None:
-            self.cameras.begin(everywhere, self.draws)
+            self.cameras.begin(everywhere, self._host_draws)
         return self._view(self.task.observe(self.engine, self.state), everywhere, {})
 
     def instructions(self) -> list[str]:
         """What each environment's robot is asked to do, in words."""
-        return self.task.instructions(self.state)
+        return self.task.instructions(self.state.on_host())
+
+    def markers(self, env: int) -> list[Marker]:
+        """What to draw beside the scene of an environment, for people."""
+        return self.task.markers(self.state.on_host(), env)
+
+    def sights(self, env: int) -> list[Marker]:
+        """What the cameras of an environment see beside the scene."""
+        return self.task.sights(self.state.on_host(), env)
 
     def close(self) -> None:
         """Release the cameras and the engine."""
@@ -227,48 +268,53 @@ class Env:
             self.cameras.close()
         self.engine.close()
 
-    def _begin(self, where: Mask, last: Obs) -> Obs:
+    def _begin(self, where: np.ndarray, last: Obs) -> Obs:
         """Start the next episode in some environments; observations of all.
 
         Args:
-            where: (num_envs,) which environments.
+            where: (num_envs,) which environments, on the host.
             last: what was observed just now, which still holds for the others.
         """
         self._episode[where] += 1
-        self.draws = self._make_draws()
+        self._make_draws()
         if self._has_fields:
-            self._fields.reset(self.engine, where, self.draws)
+            self._fields.reset(self.engine, where, self._host_draws)
         if self.cameras is not None:
-            self.cameras.begin(where, self.draws)
-        self.state.steps[where] = 0
-        self.task.reset(self.engine, self.state, where, self.draws)
+            self.cameras.begin(where, self._host_draws)
+        there = sent(where, self._beside)
+        Chosen(there).put(self.state.steps, 0)
+        self.task.reset(self.engine, self.state, there, self.draws)
         self.holds.begin(where)
-        self._sensing.reset(where, self.draws)
+        self._sensing.reset(there, self.draws)
         truth = self.task.observe(self.engine, self.state)
-        self._sensing.start(truth, where)
+        self._sensing.start(truth, there)
         return self._view(truth, where, last)
 
-    def _view(self, truth: Obs, where: Mask, last: Obs) -> Obs:
+    def _view(self, truth: Obs, where: np.ndarray, last: Obs) -> Obs:
         """Observations of all, made anew where they are not as in ``last``."""
         everywhere = bool(where.all())
         obs = self._sense(truth) if everywhere else self._update(truth, where, last)
         if self.cameras is None:
             return obs
-        engine, steps = self.engine, self.state.steps
-        if everywhere:
-            ids = range(self.num_envs)
-            seen = self.cameras.render(engine, ids, steps, sights=self.sights)
+        return obs | self._pictures(where, {} if everywhere else last)
+
+    def _pictures(self, where: Mask = None, last: Obs | None = None) -> Obs:
+        """What the cameras see, of all; where that is not as in ``last``, if it is
+        given. They are drawn on the host, and sent."""
+        cameras, engine, steps = self.cameras, self.engine, host(self.state.steps)
+        assert cameras is not None
+        if last:
+            before = {group: host(last[group]) for group in cameras.specs}
+            seen = cameras.update(engine, before, where, steps, self.sights)
         else:
-            seen = self.cameras.update(engine, last, where, steps, self.sights)
-        return obs | seen
+            ids = range(self.num_envs)
+            seen = cameras.render(engine, ids, steps, sights=self.sights)
+        return {group: sent(rows, self._beside) for group, rows in seen.items()}
 
-    def sights(self, env: int) -> list[Marker]:
-        """What the cameras of an environment see beside the scene."""
-        return self.task.sights(self.state, env)
-
-    def _make_draws(self) -> Draws:
-        """Of everybody's present episode."""
-        return Draws(self._seed, self._ids, self._episode, self._ranges)
+    def _make_draws(self) -> None:
+        """Of everybody's present episode, on the host and where the arrays are."""
+        self._host_draws = Draws(self._seed, self._ids, self._episode, self._ranges)
+        self.draws = self._host_draws.beside(self._beside)
 
     def _sense(self, truth: Obs) -> Obs:
         """The policy's view of the task's vectors."""
@@ -276,35 +322,55 @@ class Env:
             truth = self._sensing.read(truth, self.state.steps, self.draws)
         return {group: truth[group] for group in self._groups}
 
-    def _update(self, truth: Obs, where: Mask, last: Obs) -> Obs:
+    def _update(self, truth: Obs, where: np.ndarray, last: Obs) -> Obs:
         """The same, where all but some environments are as in ``last``."""
         if not self._sensing.active:
             return self._sense(truth)
-        rows = np.flatnonzero(where)
-        part = {group: truth[group][rows] for group in self._groups}
-        draws, steps = self.draws.at(rows), self.state.steps[rows]
+        chosen = Chosen(sent(where, self._beside))
+        part = {group: chosen.of(truth[group]) for group in self._groups}
+        draws, steps = chosen.draws(self.draws), chosen.of(self.state.steps)
         obs: Obs = {}
-        for group, seen in self._sensing.read(part, steps, draws, rows).items():
-            obs[group] = last[group].copy()
-            obs[group][rows] = seen
+        for group, seen in self._sensing.read(part, steps, draws, chosen).items():
+            obs[group] = copied(last[group])
+            chosen.put(obs[group], seen)
         return obs
 
-    def _check(self, action: Array) -> None:
+    def _check(self, action: Array) -> Array:
+        """The action where the arrays are, if it may be one."""
         if np.shape(action) != self._shape:
             raise UsageError(
                 f"{self.task.name} takes actions of shape {self._shape} (num_envs, "
                 f"{', '.join(self.action_spec.names)}), got {np.shape(action)}"
             )
-        if not np.isfinite(action).all():
-            bad = np.flatnonzero(~np.isfinite(action).all(axis=1))
+        if self.on_host:
+            self._refuse(np.isfinite(action), action)
+        return action if self.on_host else sent(action, self._beside)
+
+    def _told(self, ended: Mask, action: Array) -> np.ndarray:
+        """(num_envs,) where episodes ended, on the host, which waits for a device only
+        here.
+
+        Args:
+            ended: (num_envs,) where they did.
+            action: of this step; on a device it is judged here.
+        """
+        if self.on_host:
+            return ended
+        import torch
+
+        fine = torch.isfinite(action)
+        ended, finite = host(torch.stack([ended, fine.all(dim=1)]))
+        if not finite.all():
+            self._refuse(host(fine), host(action))
+        return ended
+
+    def _refuse(self, finite: np.ndarray, action: np.ndarray) -> None:
+        if not finite.all():
+            bad = np.flatnonzero(~finite.all(axis=1))
             raise UsageError(
                 f"the action of environment {bad[0]} is not finite: {action[bad[0]]}; "
                 f"check the policy that made it"
             )
-
-
-def _copy(values: Any) -> Any:
-    return None if values is None else values.copy()
 
 
 def _task_ranges(

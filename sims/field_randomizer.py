@@ -6,6 +6,8 @@ counter) alone, so that nothing needs to be remembered between draws, nothing ca
 accumulate, and one environment's draw is another's business in no way. Terms that share
 a model field are written together; of the others nothing is touched, and of the
 environments only those whose turn it is.
+
+All of this is the host's work, in NumPy, whatever an engine's arrays are.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from assets.errors import UsageError
-from sims.arrays import Mask
+from sims.arrays import host
 from sims.bound_terms import Bound, Values, bind
 from sims.draws import Draws
 from sims.engine import check_varied, default_field
@@ -93,7 +95,7 @@ class FieldRandomizer:
         for group in self._groups:
             group.begun = None
 
-    def reset(self, engine: "Engine", where: Mask, draws: Draws) -> None:
+    def reset(self, engine: "Engine", where: np.ndarray, draws: Draws) -> None:
         """Draw every term anew where episodes begin.
 
         Args:
@@ -163,7 +165,7 @@ class FieldRandomizer:
         where[rows] = True
         for field, full in values.items():
             if not fresh:
-                present = engine.get_field(field)[rows]
+                present = host(engine.get_field(field))[rows]
                 np.copyto(full, present, where=~group.touched[field])
             engine.set_field(field, full, where)
 
@@ -192,10 +194,10 @@ class FieldRandomizer:
     def _unlike(self, group: Group, rows: np.ndarray, draws: Draws) -> np.ndarray:
         """Rows for which a group that is drawn once was drawn for somebody else."""
         keys = draws.once.keys
-        if group.begun is None:
-            group.begun = ~keys
-        due = rows[group.begun[rows] != keys[rows]]
-        group.begun[due] = keys[due]
+        begun: np.ndarray = ~keys if group.begun is None else group.begun
+        due = rows[begun[rows] != keys[rows]]
+        begun[due] = keys[due]
+        group.begun = begun
         return due
 
 

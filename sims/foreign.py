@@ -87,9 +87,9 @@ class GymnasiumTask(TaskDefaults):
         }
         """In place of :data:`sims.ENGINES`."""
 
-    def new_state(self, num_envs: int) -> TaskState:
+    def new_state(self, engine: Any) -> TaskState:
         """The count of steps; the environments remember the rest."""
-        return TaskState(steps=np.zeros(num_envs, np.int64))
+        return TaskState(steps=np.zeros(engine.num_envs, np.int64))
 
     def reset(self, engine: Any, state: TaskState, where: Mask, draws: "Draws") -> None:
         """Start episodes, each from a seed of its own."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sims.arrays import Array
+from sims.arrays import Array, like, namespace
 
 if TYPE_CHECKING:
     import mujoco
@@ -31,8 +31,9 @@ class Ground:
         place = model.geom(geom).pos
         data = model.hfield_data[start : start + rows * columns].astype(float)
         self._heights = data * size[2] + place[2]
-        self._corner, self._end = place[:2] - size[:2], place[:2] + size[:2]
-        self._per_metre = np.array([columns - 1, rows - 1]) / (2 * size[:2])
+        self._corner = (place[:2] - size[:2]).tolist()
+        self._end = (place[:2] + size[:2]).tolist()
+        self._per_metre = (np.array([columns - 1, rows - 1]) / (2 * size[:2])).tolist()
         self._last = columns - 1, rows - 1
 
     def __call__(self, x: Array, y: Array) -> Any:
@@ -42,20 +43,21 @@ class Ground:
             x: places, any shape [m].
             y: likewise.
         """
+        xp, z = namespace(x), like(self._heights, x)
         column, along = self._cell(x, 0)
         row, across = self._cell(y, 1)
         width = self._last[0] + 1
         first = row * width + column
-        z = self._heights
         low, high = z[first], z[first + width + 1]
-        middle = z[first + np.where(along > across, 1, width)]
-        more, less = np.maximum(along, across), np.minimum(along, across)
+        middle = z[first + xp.where(along > across, 1, width)]
+        more, less = xp.maximum(along, across), xp.minimum(along, across)
         return low + more * (middle - low) + less * (high - middle)
 
     def _cell(self, place: Array, axis: int) -> tuple[Array, Array]:
         """Which cell a coordinate is in, and how far into it [cells]."""
+        xp = namespace(place)
         # a robot that has broken down may be nowhere
-        inside = np.clip(np.nan_to_num(place), self._corner[axis], self._end[axis])
-        at = (inside - self._corner[axis]) * self._per_metre[axis]
-        cell = np.minimum(at.astype(np.int64), self._last[axis] - 1)
+        inside = xp.clip(xp.nan_to_num(place), self._corner[axis], self._end[axis])
+        at = xp.asarray((inside - self._corner[axis]) * self._per_metre[axis])
+        cell = xp.minimum(xp.astype(at, xp.int64), self._last[axis] - 1)
         return cell, at - cell

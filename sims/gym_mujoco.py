@@ -200,9 +200,9 @@ class GymMujocoTask(TaskDefaults):
             names=names,
         )
 
-    def new_state(self, num_envs: int) -> GymMujocoState:
+    def new_state(self, engine: Any) -> GymMujocoState:
         """Memory for so many environments, not yet reset."""
-        size = self.obs_spec["state"].size
+        num_envs, size = engine.num_envs, self.obs_spec["state"].size
         return GymMujocoState(
             steps=np.zeros(num_envs, np.int64),
             observed=np.zeros((num_envs, size)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from assets.scene_file import load_file
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import Array, Mask, Obs, assign, zeros
 from sims.engines import ENGINES, EngineEntry
 from sims.randomization import Randomization
 from sims.task import Marker, TaskDefaults, TaskState
@@ -68,9 +68,9 @@ class MjcfTask(TaskDefaults):
         self._qvel = model.key_qvel[0].copy() if has_key else np.zeros(model.nv)
         self._ctrl = model.key_ctrl[0].copy() if has_key else np.zeros(model.nu)
 
-    def new_state(self, num_envs: int) -> TaskState:
+    def new_state(self, engine: Engine) -> TaskState:
         """The count of steps."""
-        return TaskState(steps=np.zeros(num_envs, np.int64))
+        return TaskState(steps=zeros(engine.qpos, dtype=int))
 
     def reset(
         self, engine: "Engine", state: TaskState, where: Mask, draws: "Draws"

@@ -78,18 +78,29 @@ def find_engine(task: "Task", engine: str | None) -> tuple[str, EngineEntry]:
 
 
 def make_engine(
-    task: "Task", engine: str | None, num_envs: int, threads: int = 0
+    task: "Task",
+    engine: str | None,
+    num_envs: int,
+    threads: int = 0,
+    arrays: str = "numpy",
 ) -> "Engine":
     """The engine of that name with a task's scene.
 
     Raises:
-        UsageError: unknown engine, or a number of environments that it does not take.
+        UsageError: unknown engine, or a number of environments or a kind of arrays that
+            it does not have.
     """
-    _, entry = find_engine(task, engine)
+    name, entry = find_engine(task, engine)
     if num_envs < 1:
         raise UsageError(f"num_envs must be at least 1, got {num_envs}")
+    if arrays not in entry.arrays:
+        raise UsageError(
+            f"the arrays of the engine {name!r} are {' or '.join(entry.arrays)}, got "
+            f"{arrays!r}: tensors are those of the engine 'warp'"
+        )
     model = load_model(task.robot, task.scene) if task.robot else None
-    return entry.make(model, num_envs, threads=threads)
+    choice = {"arrays": arrays} if len(entry.arrays) > 1 else {}
+    return entry.make(model, num_envs, threads=threads, **choice)
 
 
 def make_env(
@@ -100,6 +111,7 @@ def make_env(
     randomize: str | Randomization = "none",
     seed: int = 0,
     threads: int = 0,
+    arrays: str = "numpy",
     autoreset: bool = False,
     observe: str = "state",
     cameras: Sequence[str] | None = None,
@@ -117,6 +129,9 @@ def make_env(
         randomize: a profile of the task ("none", "train", "gap"), or a table.
         seed: of all draws.
         threads: of the engine; 0: one per core.
+        arrays: what actions, observations and states are: "numpy", or "torch", with
+            the engine "warp": tensors on its device, a GPU where there is one, between
+            which and the host nothing but the ends of episodes travels in a step.
         autoreset: start ended episodes anew in the same step.
         observe: "state", "proprio", "images", "images+proprio" or "both", see
             :mod:`sims.observation`.
@@ -137,7 +152,7 @@ def make_env(
         raise UsageError(
             f"depth and segmentation are of cameras, and observe={observe!r} has none"
         )
-    physics = make_engine(chosen, engine, num_envs, threads)
+    physics = make_engine(chosen, engine, num_envs, threads, arrays)
     rig = None
     try:
         if names:

@@ -7,13 +7,24 @@ randomisation does not ask for it, so that ``none`` costs nothing.
 """
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from assets.errors import UsageError, unknown
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import (
+    Array,
+    Chosen,
+    Mask,
+    Obs,
+    assign,
+    copied,
+    like,
+    maybe,
+    namespace,
+    zeros,
+)
 from sims.draws import Draws
 from sims.observation import PRIVILEGED
 from sims.randomization import Randomization
@@ -29,11 +40,23 @@ COMMANDS = ("target_",)
 class DelayLine:
     """The last values of a batched array, read back a number of steps late."""
 
-    def __init__(self, num_envs: int, width: int, longest: int):
-        self._ring = np.zeros((longest + 1, num_envs, width))
-        self._rows = np.arange(num_envs)
+    def __init__(
+        self, num_envs: int, width: int, longest: int, beside: Array | None = None
+    ):
+        """All was zero.
+
+        Args:
+            num_envs: rows.
+            width: columns.
+            longest: delay [control steps].
+            beside: (num_envs, ...) an array where this one is to be; None: the host.
+        """
+        there: Array = np.empty(num_envs) if beside is None else beside
+        xp = namespace(there)
+        self._ring = xp.stack([zeros(there, width) for _ in range(longest + 1)])
+        self._rows = xp.arange(num_envs, device=there.device)
         self._slot = 0
-        self.delay = np.zeros(num_envs, np.int64)
+        self.delay = zeros(there, dtype=int)
         """(num_envs,) control steps."""
 
     def push(self, values: Array) -> None:
@@ -43,19 +66,23 @@ class DelayLine:
 
     def fill(self, values: Array, where: Mask) -> None:
         """Forget the past of some environments: as if it had always been so."""
-        self._ring[:, where] = values[where]
+        chosen = Chosen(where)
+        for slot in self._ring:
+            chosen.put(slot, chosen.of(values))
 
     def clear(self, where: Mask) -> None:
         """Forget the past of some environments: as if it had always been zero."""
-        self._ring[:, where] = 0.0
+        chosen = Chosen(where)
+        for slot in self._ring:
+            chosen.put(slot, 0.0)
 
-    def read(self, rows: np.ndarray | None = None) -> Array:
+    def read(self, chosen: Chosen | None = None) -> Array:
         """(n, width): each environment's value of ``delay`` steps ago.
 
         Args:
-            rows: (n,) which environments; None: all.
+            chosen: n environments; None: all.
         """
-        rows = self._rows if rows is None else rows
+        rows = self._rows if chosen is None else chosen.of(self._rows)
         return self._ring[(self._slot - self.delay[rows]) % len(self._ring), rows]
 
 
@@ -68,8 +95,16 @@ class Sensing:
         obs_spec: dict[str, ArraySpec],
         action_spec: ArraySpec,
         num_envs: int,
+        beside: Array | None = None,
     ):
         """Resolve names to columns.
+
+        Args:
+            randomization: what varies.
+            obs_spec: of the task.
+            action_spec: likewise.
+            num_envs: environments.
+            beside: (num_envs, ...) an array of theirs; None: they are on the host.
 
         Raises:
             UsageError: a term about elements that no group has.
@@ -108,10 +143,11 @@ class Sensing:
                 self._noise[group] = noise
             if self._obs_delay[1]:
                 self._obs_lines[group] = DelayLine(
-                    num_envs, len(columns), self._obs_delay[1]
+                    num_envs, len(columns), self._obs_delay[1], beside
                 )
         if self._act_delay[1]:
-            self._act_line = DelayLine(num_envs, action_spec.size, self._act_delay[1])
+            longest = self._act_delay[1]
+            self._act_line = DelayLine(num_envs, action_spec.size, longest, beside)
         for term in randomization.sensors:
             if term.name not in known:
                 names = [name for spec in obs_spec.values() for name in spec.names]
@@ -120,8 +156,9 @@ class Sensing:
                     ", ".join(term.elements),
                     names,
                 )
+        there = np.empty(num_envs) if beside is None else beside
         for group, _, _ in self._biased:
-            self._bias[group] = np.zeros((num_envs, widths[group]))
+            self._bias[group] = zeros(there, widths[group])
         self.active = bool(self._noise or self._biased or self._obs_delay[1])
         """Whether observations differ from the truth at all."""
 
@@ -135,16 +172,19 @@ class Sensing:
             drawn = draws.integers("observation_delay", *self._obs_delay)
             assign(line.delay, drawn, where)
         if self._biased:
-            self._draw_biases(np.flatnonzero(where), draws)
+            self._draw_biases(Chosen(where), draws)
 
-    def _draw_biases(self, rows: np.ndarray, draws: Draws) -> None:
-        for bias in self._bias.values():
-            bias[rows] = 0.0
+    def _draw_biases(self, chosen: Chosen, draws: Draws) -> None:
+        keys, xp = chosen.draws(draws), namespace(draws.keys)
+        fresh = {
+            group: xp.zeros_like(chosen.of(bias)) for group, bias in self._bias.items()
+        }
         for group, term, columns in self._biased:
-            keys = draws.at(rows)
-            keys = keys.once if term.when == "start" else keys
-            drawn = keys.uniform(f"{term.name}:{group}", *term.bias, (len(columns),))
-            self._bias[group][np.ix_(rows, columns)] += drawn
+            own = keys.once if term.when == "start" else keys
+            drawn = own.uniform(f"{term.name}:{group}", *term.bias, (len(columns),))
+            fresh[group][:, like(columns, drawn)] += drawn
+        for group, bias in self._bias.items():
+            chosen.put(bias, fresh[group])
 
     def act(self, action: Array) -> Array:
         """The action that arrives now."""
@@ -156,19 +196,15 @@ class Sensing:
     def advance(self, obs: Obs) -> None:
         """Take the newest truth, once per control step."""
         for group, line in self._obs_lines.items():
-            line.push(obs[group][:, self._sensed[group]])
+            line.push(obs[group][:, self._columns(group, obs[group])])
 
     def start(self, obs: Obs, where: Mask) -> None:
         """Take the first truth of an episode in some environments."""
         for group, line in self._obs_lines.items():
-            line.fill(obs[group][:, self._sensed[group]], where)
+            line.fill(obs[group][:, self._columns(group, obs[group])], where)
 
     def read(
-        self,
-        obs: Obs,
-        steps: np.ndarray,
-        draws: Draws,
-        rows: np.ndarray | None = None,
+        self, obs: Obs, steps: Array, draws: Draws, chosen: Chosen | None = None
     ) -> Obs:
         """What the policy sees of the truth ``obs``, a new dictionary.
 
@@ -176,26 +212,32 @@ class Sensing:
             obs: by group, (n, size).
             steps: (n,) control steps since the reset.
             draws: of the same environments.
-            rows: (n,) which they are; None: all.
+            chosen: which they are; None: all.
         """
         seen = {}
         for group, values in obs.items():
             if group not in self._sensed:
                 seen[group] = values
                 continue
-            values = values.copy()
-            part = values[:, self._sensed[group]]
+            values = copied(values)
+            columns = self._columns(group, values)
+            part = values[:, columns]
             if group in self._obs_lines:
-                part[:] = self._obs_lines[group].read(rows)
+                part[:] = self._obs_lines[group].read(chosen)
             if group in self._bias:
                 bias = self._bias[group]
-                part += bias if rows is None else bias[rows]
+                part += bias if chosen is None else chosen.of(bias)
             if group in self._noise:
                 noise = draws.normal(f"noise:{group}", part.shape[1:], steps)
-                part += self._noise[group] * noise
-            values[:, self._sensed[group]] = part
+                part += like(self._noise[group], noise) * noise
+            values[:, columns] = part
             seen[group] = values
         return seen
+
+    def _columns(self, group: str, values: Array) -> Any:
+        """To index a group's values with: those that are sensed."""
+        columns = self._sensed[group]
+        return columns if isinstance(columns, slice) else like(columns, values)
 
 
 def _as_slice(columns: np.ndarray) -> slice | np.ndarray:
@@ -232,7 +274,7 @@ class Pusher:
         else:
             self._force = push.force
 
-    def apply(self, engine: "Engine", steps: np.ndarray, draws: Draws) -> None:
+    def apply(self, engine: "Engine", steps: Array, draws: Draws) -> None:
         """Set the wrench of every environment for the control step that begins.
 
         Args:
@@ -240,16 +282,18 @@ class Pusher:
             steps: (num_envs,) control steps since the reset.
             draws: of the present episodes.
         """
-        phase = np.floor(draws.uniform("push_phase") * self._period).astype(np.int64)
-        count, within = np.divmod(steps - phase, self._period)
+        xp = namespace(steps)
+        phase = draws.uniform("push_phase") * self._period
+        since = steps - xp.astype(xp.floor(phase), xp.int64)
+        count, within = since // self._period, since % self._period
         begins, ends = within == 0, within == self._length
-        if not (begins | ends).any():
+        if not maybe(begins | ends):
             return
-        counter = np.maximum(count, 0)
+        counter = xp.maximum(count, 0)
         size = draws.uniform("push_force", *self._force, counter=counter)
         angle = draws.uniform("push_angle", 0, 2 * np.pi, counter=counter)
-        size = np.where(begins & (count >= 0), size, 0.0)
-        wrench = np.zeros((engine.num_envs, 6))
-        wrench[:, self._push.axes[0]] = size * np.cos(angle)
-        wrench[:, self._push.axes[1]] = size * np.sin(angle)
+        size = xp.where(begins & (count >= 0), size, 0.0)
+        wrench = zeros(engine.qpos, 6)
+        wrench[:, self._push.axes[0]] = size * xp.cos(angle)
+        wrench[:, self._push.axes[1]] = size * xp.sin(angle)
         engine.apply_wrench(self._push.body, wrench, begins | ends)

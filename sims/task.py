@@ -3,14 +3,18 @@
 A task object is stateless and shared; its memory (command, time held, curriculum) is a
 :class:`TaskState`, batched, saved and loaded with the engine's state. ``advance`` alone
 changes the state; the other methods are pure.
+
+A task computes with the functions of its arrays' namespace (:mod:`sims.arrays`), so
+that it runs on NumPy and, beside an engine on a GPU, on tensors there. What is for
+people (instructions, markers, sights) gets the state as :meth:`TaskState.on_host`.
 """
 
 import copy
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import Array, Mask, Obs, assign, host, is_host
 from sims.dials import Dial
 
 if TYPE_CHECKING:
@@ -34,6 +38,14 @@ class TaskState:
         """Take over some environments' rows of another state, in place."""
         for f in fields(self):
             assign(getattr(self, f.name), getattr(other, f.name), where)
+
+    def on_host(self) -> Self:
+        """The same in NumPy's arrays, for people's eyes: itself, where it has those."""
+        if is_host(self.steps):
+            return self
+        return replace(
+            self, **{f.name: host(getattr(self, f.name)) for f in fields(self)}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +90,8 @@ class Task(Protocol):
     dials: tuple[Dial, ...]
     """Numbers of its state that a person may set while watching."""
 
-    def new_state(self, num_envs: int) -> TaskState:
-        """Memory for so many environments, not yet reset."""
+    def new_state(self, engine: "Engine") -> TaskState:
+        """Memory for an engine's environments, where its arrays are, not yet reset."""
         ...
 
     def reset(
@@ -113,7 +125,7 @@ class Task(Protocol):
         ...
 
     def instructions(self, state: TaskState) -> list[str]:
-        """What each environment's robot is asked to do, in words."""
+        """What each environment's robot is asked to do, in words; of NumPy's arrays."""
         ...
 
     def metrics(self, engine: "Engine", state: TaskState) -> dict[str, Array]:
@@ -121,12 +133,12 @@ class Task(Protocol):
         ...
 
     def markers(self, state: TaskState, env: int) -> list[Marker]:
-        """What to draw beside the scene, for people."""
+        """What to draw beside the scene, for people; of NumPy's arrays."""
         ...
 
     def sights(self, state: TaskState, env: int) -> list[Marker]:
         """What the environment's cameras see beside the scene: things that the task is
-        about and the physics does not have."""
+        about and the physics does not have; of NumPy's arrays."""
         ...
 
 

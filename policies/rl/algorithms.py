@@ -9,6 +9,8 @@ from assets.errors import unknown
 
 ALGORITHMS: dict[str, tuple[str, str]] = {
     "fastsac": ("policies.rl.fastsac", "FastSAC: off-policy, for many environments"),
+    "ppo": ("policies.rl.ppo", "PPO: on-policy, steady, wants many environments"),
+    "flashsac": ("policies.rl.flashsac", "FlashSAC: few updates, each worth more"),
     "sac": ("policies.rl.sac", "soft actor-critic, off-policy, with a learned entropy"),
     "td3": ("policies.rl.td3", "TD3: off-policy, a deterministic actor, noise added"),
 }
@@ -23,6 +25,8 @@ class Algorithm:
     """A frozen dataclass, an :class:`~policies.rl.config.RLConfig`."""
     make: Callable[..., Any]
     """(sizes, config, device, mirror) -> learner."""
+    loop: Callable[..., Any] | None = None
+    """Made as a :class:`~policies.rl.trainer.Trainer`, which it is if None."""
 
 
 def find_algorithm(name: str) -> Algorithm:

@@ -94,6 +94,12 @@ class FastSACConfig(OffPolicyConfig):
             raise UsageError(f"tau is above 0 and at most 1, got {self.tau:g}")
         if self.target not in ("own", "min"):
             raise UsageError(f"target is own or min, got {self.target!r}")
+        if self.atoms < 2:
+            raise UsageError(f"atoms are at least 2, got {self.atoms}")
+        for name in ("returns", "log_std"):
+            low, high = getattr(self, name)
+            if not low < high:
+                raise UsageError(f"{name} is a range, got {low:g} to {high:g}")
         if self.batch_size % 2 and self.symmetry:
             raise UsageError(
                 f"batch_size is even where half of a batch is mirrored, got "
@@ -103,6 +109,8 @@ class FastSACConfig(OffPolicyConfig):
 
 class FastSAC(OffPolicyLearner):
     """See the module's top."""
+
+    recordable = True
 
     def __init__(
         self,
@@ -168,15 +176,26 @@ class FastSAC(OffPolicyLearner):
 
     def update(self, batch: Batch) -> None:
         """Critics and temperature; every so often the actor; the target follows."""
+        acts = self.next_kind()
         batch = mirrored(batch, self.mirror)
         self.count += 1
         self.norm.update(batch.obs)
         noise = self.noise(len(batch.obs), self.sizes.action)
         self.learn_values(batch, noise)
-        due = self.count % self.config.actor_every == 0
-        if due and self.count > self.config.actor_after:
+        if acts:
             self.learn_actions(batch.obs, self.noise(*noise.shape))
         follow(self.target, self.critics, self.config.tau)
+
+    def next_kind(self) -> bool:
+        """Whether the actor learns, too."""
+        following = self.count + 1
+        due = following % self.config.actor_every == 0
+        return due and following > self.config.actor_after
+
+    def compile(self) -> None:
+        """Of the losses."""
+        self.learn_values = torch.compile(self.learn_values)
+        self.learn_actions = torch.compile(self.learn_actions)
 
     def learn_values(self, batch: Batch, noise: Tensor) -> None:
         """One step of the critics and of the temperature."""

@@ -1,23 +1,25 @@
-"""What learns from a replay: the interface of off-policy algorithms, and their parts.
+"""What learns: the interface of algorithms, and parts that several have.
 
 An algorithm is one file: its configuration, its losses. It keeps all networks in
-:attr:`OffPolicyLearner.nets` and all optimisers in
-:attr:`OffPolicyLearner.optimizers`, so that a training's state, and a look for numbers
-that are not finite, need to know nothing else of it.
+:attr:`Learner.nets` and all optimisers in :attr:`Learner.optimizers`, so that a
+training's state, and a look for numbers that are not finite, need to know nothing else
+of it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from policies.rl.config import OffPolicyConfig
+from assets.errors import UsageError
+from policies.rl.config import RLConfig
 from policies.rl.replay import Batch
-from policies.rl.worlds import MirrorMaps, Sizes
+from policies.rl.worlds import MirrorMaps, Sizes, Transition
 
 
-class OffPolicyLearner(ABC):
+class Learner(ABC):
     """An actor and what teaches it."""
 
     nets: nn.ModuleDict
@@ -27,7 +29,7 @@ class OffPolicyLearner(ABC):
     def __init__(
         self,
         sizes: Sizes,
-        config: OffPolicyConfig,
+        config: RLConfig,
         device: torch.device,
         mirror: MirrorMaps | None,
     ) -> None:
@@ -46,18 +48,6 @@ class OffPolicyLearner(ABC):
         """Updates so far."""
 
     @abstractmethod
-    def explore(self, obs: Tensor) -> Tensor:
-        """Actions (num_envs, action) in [-1, 1] to learn from.
-
-        Args:
-            obs: (num_envs, critic).
-        """
-
-    @abstractmethod
-    def update(self, batch: Batch) -> None:
-        """Learn from a batch; nothing is read back from the device."""
-
-    @abstractmethod
     def actor(self) -> nn.Module:
         """(rows, inputs) -> (rows, action) in [-1, 1], the best it knows; with its
         normaliser, and without noise. It shares the weights."""
@@ -69,10 +59,6 @@ class OffPolicyLearner(ABC):
     @abstractmethod
     def watched(self) -> dict[str, Tensor]:
         """Numbers to log, each a scalar on the device: losses, entropy, values."""
-
-    def seen(self, ended: Tensor) -> None:  # noqa: B027
-        """Told after each control step which episodes ended, (num_envs,); for noise
-        that lasts as long as an episode."""
 
     def noise(self, *shape: int) -> Tensor:
         """Standard normal, from the learner's own generator."""
@@ -86,13 +72,48 @@ class OffPolicyLearner(ABC):
         """Take over :meth:`state`."""
 
 
+class OffPolicyLearner(Learner):
+    """One that learns from a replay."""
+
+    recordable: bool = False
+    """Whether updates of one kind launch the same kernels, each time on the same
+    memory, so that a GPU can repeat them (:mod:`policies.rl.graph`)."""
+
+    def next_kind(self) -> Hashable:
+        """Of the next update: those of one kind launch the same kernels."""
+        return None
+
+    def compile(self) -> None:
+        """Let torch compile the parts of an update."""
+        raise UsageError(
+            f"{type(self).__name__} has no parts to compile: leave compile out"
+        )
+
+    @abstractmethod
+    def explore(self, obs: Tensor) -> Tensor:
+        """Actions (num_envs, action) in [-1, 1] to learn from.
+
+        Args:
+            obs: (num_envs, critic).
+        """
+
+    @abstractmethod
+    def update(self, batch: Batch) -> None:
+        """Learn from a batch; nothing is read back from the device."""
+
+    def seen(self, step: Transition) -> None:
+        """Told after each control step what it brought; for noise that lasts as long as
+        an episode, or statistics of rewards."""
+
+
 def optimizer(
     parameters: Any,
-    rate: float,
+    rate: float | Tensor,
     device: torch.device,
     *,
     betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
+    eps: float = 1e-8,
 ) -> torch.optim.Optimizer:
     """AdamW in one kernel; on a GPU one that a graph can hold."""
     return torch.optim.AdamW(
@@ -100,6 +121,7 @@ def optimizer(
         lr=rate,
         betas=betas,
         weight_decay=weight_decay,
+        eps=eps,
         fused=True,
         capturable=device.type == "cuda",
     )

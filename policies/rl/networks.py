@@ -20,11 +20,17 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
 """Between layers, by name."""
 
 
+FARTHEST = 10.0
+"""From the mean that a normalised element can be, in units of the spread."""
+
+
 class RunningNorm(nn.Module):
     """Brings rows to mean 0 and spread 1 by the statistics of all rows seen so far.
 
     The parallel update of Chan, Golub and LeVeque (1979). ``eps`` is added to the
-    spread, so that an element that hardly varies is not blown up.
+    spread, so that an element that hardly varies is not blown up, and what lies further
+    out than :data:`FARTHEST` counts as that: a command that never varied in training
+    must not arrive as a huge number when it first does.
     """
 
     mean: Tensor
@@ -54,7 +60,8 @@ class RunningNorm(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(..., k) for any k up to size: the leading elements alone."""
         k = rows.shape[-1]
-        return (rows - self.mean[:k]) / (self.var[:k].sqrt() + self.eps)
+        y = (rows - self.mean[:k]) / (self.var[:k].sqrt() + self.eps)
+        return y.clamp(-FARTHEST, FARTHEST)
 
     def front(self, size: int) -> "RunningNorm":
         """A copy of what it knows of the leading elements."""

@@ -5,6 +5,7 @@ bits however many there are beside it.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,13 @@ class Actor(nn.Module):
         return torch.tanh(y[0] if isinstance(y, tuple) else y)
 
 
+KINDS: dict[str, str] = {
+    "clipped": "policies.rl.clipped",
+    "residual": "policies.rl.residual",
+}
+"""Kinds of networks by the module whose ``build_actor`` knows them; others are here."""
+
+
 def build_actor(about: dict[str, Any], inputs: int, outputs: int) -> Actor:
     """The network that a checkpoint's ``config.json`` describes, with random weights.
 
@@ -50,6 +58,8 @@ def build_actor(about: dict[str, Any], inputs: int, outputs: int) -> Actor:
     Raises:
         KeyError, ValueError: it describes none that we know.
     """
+    if about["kind"] in KINDS:
+        return import_module(KINDS[about["kind"]]).build_actor(about, inputs, outputs)
     hidden, kind = tuple(about["hidden"]), about["kind"]
     how: dict[str, Any] = {
         "layer_norm": bool(about["layer_norm"]),
@@ -63,7 +73,8 @@ def build_actor(about: dict[str, Any], inputs: int, outputs: int) -> Actor:
     elif kind == "deterministic":
         policy = DeterministicActor(inputs, outputs, hidden, **how)
     else:
-        raise ValueError(f"an actor is gaussian or deterministic, got {kind!r}")
+        known = f"{', '.join(KINDS)}, gaussian or deterministic"
+        raise ValueError(f"an actor is {known}, got {kind!r}")
     normalised = bool(about.get("normalised", True))
     return Actor(RunningNorm(inputs) if normalised else nn.Identity(), policy)
 

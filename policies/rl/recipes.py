@@ -15,9 +15,12 @@ HUMANOID: Recipe = {
     "updates": 2,
     "replay": 1_000_000,
     "gamma": 0.97,
-    "target_std": 0.05,
+    "target_std": 0.03,
+    "curriculum": False,
 }
-"""Two cores: one steps the worlds, the other learns."""
+"""Two cores: one steps the worlds, the other learns. All commands from the beginning: a
+curriculum that raised its level by whole episodes was left at its lowest for most of
+the training, and taught commands that were not the task's."""
 PENDULUM: Recipe = {
     "steps": 20_000,
     "num_envs": 4,
@@ -47,6 +50,8 @@ PAPER: Recipe = {
     "critic_hidden": (768, 384, 192),
     "atoms": 101,
     "precision": "bf16",
+    "target_std": 0.03,
+    "curriculum": False,
 }
 """Seo et al. 2025, as their code has it (holosoma, ``algo.py``)."""
 

@@ -13,27 +13,36 @@ import torch
 CHOICES = (1, 2)
 ROUNDS = 3
 """In turn; the median counts."""
+WORTH = 1.3
+"""How many times faster two have to be, to be worth a core."""
 
 
-def choose_threads(work: Callable[[], object], seconds: float = 0.2) -> int:
+def choose_threads(
+    work: Callable[[], object],
+    seconds: float = 0.2,
+    clock: Callable[[], float] = time.perf_counter,
+) -> int:
     """The number of threads with which some work is faster; torch uses it from now on.
 
     Args:
         work: one update.
         seconds: to measure each number of threads for, in each round.
+        clock: seconds, for tests.
     """
     rates: dict[int, list[float]] = {count: [] for count in CHOICES}
-    for _ in range(ROUNDS):
+    for index in range(ROUNDS):
         for count, found in rates.items():
             torch.set_num_threads(count)
-            work()
-            began, done = time.perf_counter(), 0
-            while time.perf_counter() - began < seconds:
+            work()  # threads are started, caches filled
+            began, done, spent = clock(), 0, 0.0
+            while spent < seconds:
                 work()
                 done += 1
-            found.append(done / (time.perf_counter() - began))
-    # the second has to be worth a core
-    single, double = (statistics.median(rates[count]) for count in CHOICES)
-    best = 2 if double > 1.3 * single else 1
+                spent = clock() - began
+            found.append(done / spent)
+        if rates[2][index] < rates[1][index]:
+            break  # whoever else is at work, the second thread costs time: end it
+    faster = [two / one for one, two in zip(rates[1], rates[2], strict=True)]
+    best = 2 if min(faster) > 1 and statistics.median(faster) > WORTH else 1
     torch.set_num_threads(best)
     return best

@@ -13,14 +13,15 @@ from ml.checkpoint import write_checkpoint
 from ml.device import find_device
 from ml.model_card import model_card
 from ml.provenance import command, commit, versions
-from ml.training_setup import STATE, open_run
+from ml.training_setup import STATE, check_run, open_run
 from policies.rl import state
 from policies.rl.algorithms import ALGORITHMS, find_algorithm
 from policies.rl.config import RLConfig
-from policies.rl.policy import RLPolicy, build_actor
+from policies.rl.judge import Judge
+from policies.rl.loop import Loop
+from policies.rl.policy import build_actor
 from policies.rl.trainer import Trainer
 from policies.rl.worlds import Worlds, find_mirror, find_sizes, split_groups
-from policies.trial import try_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,27 +72,31 @@ def train(
     Raises:
         UsageError: a name that does not exist, or a folder that is in use.
         SandbotError: the training broke down, or does not fit into the memory.
+        KeyboardInterrupt: it was interrupted; its message says how to go on.
     """
     from sims import make_task
 
     algorithm = find_algorithm(name)
     plain = make_task(task)
-    find_sizes(plain)  # refuses what cannot be learned, before the folder is touched
-    open_run(out, resume=resume, overwrite=overwrite)
+    find_sizes(plain)  # refuses what cannot be learned, before anything is built
+    check_run(out, resume=resume, overwrite=overwrite)
     with _seeded(config):
         worlds, device = _worlds(plain, config, engine)
         try:
             mirror = find_mirror(plain, device)
             learner = algorithm.make(worlds.sizes, config, device, mirror)
-            trainer = Trainer(
+            judge = Judge(plain, learner, config, engine, out)
+            trainer = (algorithm.loop or Trainer)(
                 learner,
                 worlds,
                 config,  # pyright: ignore[reportArgumentType]
                 out,
-                lambda: _evaluate(plain, learner, config, engine),
+                lambda: judge(trainer.steps),
                 _identity(name, config, task, worlds),
                 progress,
             )
+            # nothing makes way before all that can be refused has been
+            open_run(out, resume=resume, overwrite=overwrite)
             if resume and (out / STATE).is_file():
                 worlds.reset()
                 state.load(trainer)
@@ -113,7 +118,7 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
     from sims import make_env
     from sims.registry import find_engine
 
-    engine_name, _ = find_engine(task, engine)
+    engine_name, entry = find_engine(task, engine)
     harder = config.curriculum and hasattr(task, "curriculum")
     learned = type(task)(curriculum=True) if harder else task
     device = find_device(config.device)
@@ -127,6 +132,9 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
         randomize=_randomization(task, config),
         seed=config.seed,
         threads=threads,
+        arrays="torch"
+        if device.type == "cuda" and "torch" in entry.arrays
+        else "numpy",
         autoreset=True,
     )
     return Worlds(env, device), device
@@ -148,35 +156,6 @@ def _randomization(task: Any, config: RLConfig) -> Any:
     return chosen
 
 
-def _evaluate(
-    task: Any, learner: Any, config: RLConfig, engine: str | None
-) -> dict[str, float]:
-    """How the present policy does: on the CPU also where it learns on a GPU, since so
-    few worlds are quicker there, and another engine tells more."""
-    count = config.evaluate_episodes
-    policy = _policy(task, learner.actor(), count, str(learner.device))
-    profile = config.evaluate_randomize
-    return try_out(
-        policy,
-        task,
-        count,
-        engine=None if engine == "warp" else engine,
-        randomize=profile if profile in task.randomizations else "none",
-    )
-
-
-def _policy(task: Any, actor: Any, num_envs: int, device: str) -> RLPolicy:
-    seen, _ = split_groups(task)
-    return RLPolicy(
-        actor,
-        obs_spec={group: task.obs_spec[group] for group in seen},
-        action_spec=task.action_spec,
-        control_dt=task.control_dt,
-        num_envs=num_envs,
-        device=device,
-    )
-
-
 def _identity(name: str, config: RLConfig, task: str, worlds: Worlds) -> dict[str, Any]:
     """What a resumed training must have in common with the interrupted one."""
     free = ("steps", "minutes", "stop_at", "threads", "engine_threads", "overlap")
@@ -187,13 +166,12 @@ def _identity(name: str, config: RLConfig, task: str, worlds: Worlds) -> dict[st
         "algorithm": name,
         "task": task,
         "engine": worlds.env.engine.name,
+        "device": worlds.device.type,
         "config": settings,
     }
 
 
-def _publish(
-    out: Path, name: str, task: Any, trainer: Trainer, result: RLResult
-) -> None:
+def _publish(out: Path, name: str, task: Any, trainer: Loop, result: RLResult) -> None:
     """Write the checkpoint of the best policy."""
     seen, _ = split_groups(task)
     config: Any = trainer.config
@@ -214,6 +192,7 @@ def _publish(
         "best_step": trainer.best_steps,
         "evaluation": result.figures,
         "seconds": round(result.seconds, 1),
+        "threads": trainer.threads,
         "command": command().replace(" --resume", ""),
         "commit": commit(),
         "versions": versions(),

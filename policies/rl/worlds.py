@@ -8,7 +8,8 @@ the actor reads the front of it. An action of -1 .. 1 spans the limits of the ta
 An environment that ended starts anew in the same step. What it was in at the end is the
 transition's ``next_obs``, so that nothing of the next episode leaks into the last one,
 and a time limit can be told from a real end. An environment that broke down is ended,
-with a reward of 0 and its last observation that was finite.
+with a reward of 0 and its last observation that was finite: a number that is not finite
+would never leave the replay and the normaliser again.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 FIRST_ID = 6_000_000
 """Identity of the first environment that is learned from: evaluations have others."""
+
+
+class NotFinite(Exception):
+    """A learner's actions are not finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,18 +175,26 @@ class Worlds:
 
         Args:
             action: (num_envs, action) in [-1, 1].
+
+        Raises:
+            NotFinite: it is not, where that can be seen without waiting for a GPU.
         """
         given: Any = self._middle + self._half * action
         if self._numpy:
             given = given.cpu().numpy()
+            if not np.isfinite(given).all():
+                raise NotFinite("the actor's actions are not finite")
         seen, reward, terminated, truncated, info = self.env.step(given)
         before, after = self.obs, self._rows(seen)
         last = self._rows(info["final_obs"]) if "final_obs" in info else after
         reward = self._tensor(reward, torch.float32)
         terminated = self._tensor(terminated, torch.bool)
         truncated = self._tensor(truncated, torch.bool)
-        broken = self._tensor(info["diverged"], torch.bool)
+        sound = last.isfinite().all(1) & reward.isfinite()
+        broken = self._tensor(info["diverged"], torch.bool) | ~sound
+        reward = torch.where(broken, 0.0, reward)
         last = torch.where(broken[:, None], before, last)
+        terminated = terminated | broken
         success = info["success"]
         self.tally.add(
             reward,
@@ -189,7 +202,7 @@ class Worlds:
             None if success is None else self._tensor(success, torch.bool),
             broken,
         )
-        self.obs = after
+        self.obs = torch.where(after.isfinite(), after, 0.0)
         return Transition(
             obs=before,
             action=action,
@@ -231,7 +244,8 @@ class Tally:
         """Count a control step."""
         self.returns += reward
         self.lengths += 1
-        solved = torch.zeros_like(ended) if success is None else success & ended
+        none = torch.zeros_like(ended)
+        solved = none if success is None else success & ended & ~broken
         self.sums += torch.stack(
             [
                 ended.sum(),

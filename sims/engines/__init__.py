@@ -15,9 +15,12 @@ class EngineEntry:
     description: str
     """One line for ``sandbot list``."""
     make: Callable[..., "Engine"]
-    """``(model, num_envs, threads) -> Engine``."""
+    """``(model, num_envs, threads) -> Engine``; with ``arrays``, where there is a
+    choice of them."""
     default_num_envs: int
     """How many environments batch work (evaluation, collection) takes at once."""
+    arrays: tuple[str, ...] = ("numpy",)
+    """What its arrays may be, the usual ones first: "numpy", "torch"."""
 
 
 def _mujoco(model: Any, num_envs: int, threads: int = 0) -> "Engine":
@@ -32,10 +35,12 @@ def _bullet(model: Any, num_envs: int, threads: int = 0) -> "Engine":
     return BulletEngine(model, num_envs)
 
 
-def _warp(model: Any, num_envs: int, threads: int = 0) -> "Engine":
+def _warp(
+    model: Any, num_envs: int, threads: int = 0, arrays: str = "numpy"
+) -> "Engine":
     from sims.engines.warp import WarpEngine
 
-    return WarpEngine(model, num_envs)
+    return WarpEngine(model, num_envs, arrays=arrays)
 
 
 ENGINES: dict[str, EngineEntry] = {
@@ -53,5 +58,6 @@ ENGINES: dict[str, EngineEntry] = {
         description="MuJoCo Warp: thousands of environments on a GPU; single precision",
         make=_warp,
         default_num_envs=256,
+        arrays=("numpy", "torch"),
     ),
 }

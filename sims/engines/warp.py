@@ -10,13 +10,11 @@ m], one-step ``qvel`` within 1e-4. On the CPU results repeat bit for bit, whatev
 other worlds do; on a GPU the order of sums may change from run to run.
 """
 
-from typing import Any
-
 import mujoco
 import numpy as np
 
 from assets.errors import UsageError, unknown
-from sims.arrays import Array, Mask
+from sims.arrays import Array, Mask, host
 from sims.contacts import Contact, mujoco_contacts
 from sims.engine import (
     FIELDS,
@@ -73,8 +71,9 @@ class WarpEngine:
             model: the nominal model; copied.
             num_envs: how many.
             device: "cpu", "cuda:0", ...; None: the first GPU, or else the CPU.
-            arrays: what tasks see. "numpy": the CPU's own memory, or on a GPU mirrors
-                on the host; "torch": tensors over Warp's arrays, without a copy.
+            arrays: what tasks see and compute with. "numpy": the CPU's own memory, or
+                on a GPU mirrors on the host; "torch": tensors over Warp's arrays,
+                without a copy.
             nconmax: room for contacts per world; None: as
                 :mod:`~sims.engines.warp_buffers` finds.
             njmax: room for constraint rows of one world; None: likewise.
@@ -175,8 +174,8 @@ class WarpEngine:
             UsageError: as in the other engines.
             EngineError: friction of a joint that has none in the scene.
         """
-        where = np.asarray(_host(where), bool)
-        rows, full = check_field(self, field, _host(values), where)
+        where = np.asarray(host(where), bool)
+        rows, full = check_field(self, field, host(values), where)
         if field == "dof_frictionloss":
             self._check_friction(full)
         self.worlds.set_field(field, full, rows)
@@ -241,7 +240,7 @@ class WarpEngine:
         model, data = self._snapshot
         self.worlds.fields.write_into(model, data, env)
         for name, view in self._state.items():
-            row = np.asarray(_host(view[env]))
+            row = host(view[env])
             if name == "time":
                 data.time = float(row)
             else:
@@ -287,14 +286,8 @@ class WarpEngine:
 
     def _run(self, work: str, where: Mask) -> None:
         """Launch work that looks at which worlds it is for."""
-        everywhere = np.ones(self.num_envs, bool)
-        self._look.write(self._where, where, everywhere)
+        self._look.write(self._where, where)
         self._look.push()
         self.worlds.launch(work)
         self._look.pull()
         self.worlds.check(wait=False)
-
-
-def _host(values: Any) -> Any:
-    """Values as NumPy takes them, from a torch tensor or as they are."""
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else values

@@ -29,7 +29,7 @@ CROWD = 16
 SMALL = 64
 """Contacts of one world below which the bound is taken, without a warm-up pass."""
 PER_PAIR = 8
-"""Contacts of two geoms at most; height fields have more."""
+"""Contacts of two geoms at most: a geom and a height field have at most 4."""
 ROUND = 16
 """Rows come in multiples: some kernels are compiled for their number."""
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from array_api_compat import array_namespace, device
 
-from sims.arrays import Array
+from sims.arrays import Array, like, namespace
 from sims.engine import find_frame
 from sims.engines.warp_views import Views
 
@@ -53,7 +52,7 @@ class Frames:
     def velocity(self, frame: str) -> Array:
         """See :meth:`Engine.velocity <sims.engine.Engine.velocity>`."""
         spatial = self._array("cvel")[:, self._body(frame)]
-        xp = array_namespace(spatial)
+        xp = namespace(spatial)
         angular, linear = spatial[:, :3], spatial[:, 3:]
         swing = xp.linalg.cross(angular, self._arm(frame))
         return xp.concat([linear + swing, angular], axis=1)
@@ -61,9 +60,8 @@ class Frames:
     def jacobian(self, frame: str) -> Array:
         """See :meth:`Engine.jacobian <sims.engine.Engine.jacobian>`."""
         motion = self._array("cdof")
-        xp = array_namespace(motion)
-        moves = self._movers(self._body(frame))
-        moves = xp.asarray(moves, dtype=motion.dtype, device=device(motion))
+        xp = namespace(motion)
+        moves = like(self._movers(self._body(frame)), motion)
         angular, linear = motion[..., :3], motion[..., 3:]
         arm = xp.broadcast_to(self._arm(frame)[:, None], angular.shape)
         columns = xp.concat([linear + xp.linalg.cross(angular, arm), angular], axis=2)
@@ -79,7 +77,7 @@ class Frames:
     def _movers(self, body: int) -> np.ndarray:
         """(nv,) 1 for the degrees of freedom that move a body, 0 for the others."""
         if body not in self._moves:
-            self._moves[body] = np.zeros(self._model.nv)
+            self._moves[body] = np.zeros(self._model.nv, np.float32)
             above = body
             while above > 0:
                 first = self._model.body_dofadr[above]
@@ -104,7 +102,7 @@ class Frames:
 
 def _multiply(a: Array, b: np.ndarray) -> Array:
     """Quaternions (n, 4) times one constant (4,), wxyz."""
-    xp = array_namespace(a)
+    xp = namespace(a)
     w, x, y, z = (float(value) for value in b)
     p, q, r, s = (a[:, i] for i in range(4))
     return xp.stack(

@@ -1,8 +1,8 @@
 """How arrays on Warp's device are seen from outside: without a copy, or mirrored.
 
-Tasks compute with NumPy. On the CPU Warp's arrays are NumPy's memory; on a GPU they
-are seen as torch tensors, or mirrored on the host for tasks that want NumPy, one copy
-each way per control step.
+Tasks compute with NumPy or torch. On the CPU Warp's arrays are NumPy's memory; on a GPU
+they are torch tensors, or mirrored on the host for tools that want NumPy, one copy each
+way per control step.
 """
 
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from assets.errors import unknown
-from sims.arrays import Array, Mask, assign
+from sims.arrays import Array, Mask, assign, sent
 
 
 class Views(Protocol):
@@ -20,8 +20,8 @@ class Views(Protocol):
         """A live view of a Warp array, (num_envs, ...)."""
         ...
 
-    def write(self, target: Array, values: Array, where: Mask) -> None:
-        """Write into the rows of a view, see :func:`sims.arrays.assign`."""
+    def write(self, target: Array, values: Array, where: Mask | None = None) -> None:
+        """Write into the rows of a view, see :func:`sims.arrays.assign`; None: all."""
         ...
 
     def copy(self, view: Array) -> Array:
@@ -44,9 +44,12 @@ class NumpyViews:
         """See :meth:`Views.view`."""
         return source.numpy()
 
-    def write(self, target: Array, values: Array, where: Mask) -> None:
+    def write(self, target: Array, values: Array, where: Mask | None = None) -> None:
         """See :meth:`Views.write`."""
-        assign(target, values, np.asarray(where, bool))
+        if where is None:
+            target[...] = values
+        else:
+            assign(target, values, np.asarray(where, bool))
 
     def copy(self, view: Array) -> Array:
         """See :meth:`Views.copy`."""
@@ -74,13 +77,15 @@ class TensorViews:
         """See :meth:`Views.view`."""
         return self._wp.to_torch(source, requires_grad=False)
 
-    def write(self, target: Array, values: Array, where: Mask) -> None:
-        """See :meth:`Views.write`; NumPy's arrays are taken, too."""
-        import torch
-
-        values = torch.as_tensor(values, dtype=target.dtype, device=target.device)
-        where = torch.as_tensor(where, dtype=torch.bool, device=target.device)
-        assign(target, values, where)
+    def write(self, target: Array, values: Array, where: Mask | None = None) -> None:
+        """See :meth:`Views.write`; NumPy's arrays are taken, too, without waiting."""
+        values = sent(values, target)
+        if where is None:
+            target.copy_(values)
+        else:
+            if isinstance(where, np.ndarray):
+                where = sent(np.asarray(where, bool), target)
+            assign(target, values, where)
 
     def copy(self, view: Array) -> Array:
         """See :meth:`Views.copy`."""

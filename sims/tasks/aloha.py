@@ -21,7 +21,18 @@ import numpy as np
 
 from assets import load_model
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import (
+    Array,
+    Chosen,
+    Mask,
+    Obs,
+    copied,
+    like,
+    namespace,
+    sent,
+    tiled,
+    zeros,
+)
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.image_randomization import GAP_IMAGES, TRAIN_IMAGES
@@ -209,30 +220,41 @@ class AlohaTask(TaskDefaults):
         starts = [int(self.model.joint(name).qposadr[0]) for name in self.objects]
         return np.array([s + i for s in starts for i in range(7)], int)
 
-    def new_state(self, num_envs: int) -> AlohaState:
-        """Memory for so many environments."""
-        return AlohaState(**self.memory(num_envs))
+    @cached_property
+    def _limits(self) -> tuple[np.ndarray, np.ndarray]:
+        """(14,) each: lowest and highest command of the arms."""
+        low, high = self.action_spec.limits()
+        return low[:14].copy(), high[:14].copy()
 
-    def memory(self, num_envs: int) -> dict[str, Array]:
+    def new_state(self, engine: Engine) -> AlohaState:
+        return AlohaState(**self.memory(engine))
+
+    def memory(self, engine: Engine) -> dict[str, Array]:
         """The fields of :class:`AlohaState`, for a subclass's constructor."""
+        beside, stages = engine.qpos, len(self.stages)
         return {
-            "steps": np.zeros(num_envs, np.int64),
-            "now": np.zeros((num_envs, len(self.stages)), bool),
-            "reached": np.zeros((num_envs, len(self.stages)), bool),
-            "held": np.zeros(num_envs, np.int64),
-            "benchmark": np.zeros(num_envs, bool),
+            "steps": zeros(beside, dtype=int),
+            "now": zeros(beside, stages, dtype=bool),
+            "reached": zeros(beside, stages, dtype=bool),
+            "held": zeros(beside, dtype=int),
+            "benchmark": zeros(beside, dtype=bool),
         }
 
     def reset(
         self, engine: Engine, state: AlohaState, where: Mask, draws: Draws
     ) -> None:
         """Arms at their start, objects where the task places them."""
-        qpos = np.repeat(self.start()[None], engine.num_envs, axis=0)
+        qpos = tiled(self._start, engine.qpos)
         if self.objects:
-            qpos[:, self._object_columns] = self.place(draws).reshape(len(qpos), -1)
-        engine.reset(where, qpos, np.zeros((engine.num_envs, self.model.nv)))
-        for name in ("now", "reached", "held", "benchmark"):
-            assign(getattr(state, name), np.zeros_like(getattr(state, name)), where)
+            places = sent(self.place(draws), qpos).reshape(len(qpos), -1)
+            qpos[:, like(self._object_columns, qpos)] = places
+        engine.reset(where, qpos, zeros(qpos, self.model.nv))
+        for values in (state.now, state.reached, state.held, state.benchmark):
+            Chosen(where).put(values, 0)
+
+    @cached_property
+    def _start(self) -> np.ndarray:
+        return self.start()
 
     def start(self) -> np.ndarray:
         """(nq,) with the arms at their start."""
@@ -245,7 +267,7 @@ class AlohaTask(TaskDefaults):
                 qpos[adr] = sign * START_FINGER
         return qpos
 
-    def place(self, draws: Draws) -> np.ndarray:
+    def place(self, draws: Draws) -> Array:
         """(num_envs, objects, 7): where the objects begin, position and wxyz."""
         raise NotImplementedError
 
@@ -254,16 +276,17 @@ class AlohaTask(TaskDefaults):
         self.command(engine, action)
         engine.step(self.substeps)
         state.steps += 1
-        state.now[:] = np.stack(self.conditions(engine, state), axis=1)
+        xp = namespace(state.now)
+        state.now[:] = xp.stack(self.conditions(engine, state), axis=1)
         state.reached |= state.now
-        state.held = np.where(state.now[:, -1], state.held + 1, 0)
+        state.held = xp.where(state.now[:, -1], state.held + 1, 0)
         state.benchmark |= self.benchmark(engine, state)
 
     def command(self, engine: Engine, action: Array) -> None:
         """Write the servos' targets."""
-        _, arms, left, right = self._columns
-        low, high = self.action_spec.limits()
-        action = np.clip(action[:, :14], low[:14], high[:14]).reshape(-1, 2, 7)
+        _, arms, left, right = (like(each, engine.ctrl) for each in self._columns)
+        low, high = (like(limit, action) for limit in self._limits)
+        action = namespace(action).clip(action[:, :14], low, high).reshape(-1, 2, 7)
         finger = CLOSED + action[:, :, 6] * (OPEN - CLOSED)
         engine.ctrl[:, arms] = action[:, :, :6].reshape(-1, 12)
         engine.ctrl[:, left] = finger
@@ -275,7 +298,7 @@ class AlohaTask(TaskDefaults):
 
     def benchmark(self, engine: Engine, state: AlohaState) -> Mask:
         """Whether gym-aloha's criterion holds now; False where it has none."""
-        return np.zeros(engine.num_envs, bool)
+        return zeros(engine.qpos, dtype=bool)
 
     def observe(self, engine: Engine, state: AlohaState) -> Obs:
         """Both groups."""
@@ -286,13 +309,14 @@ class AlohaTask(TaskDefaults):
 
     def sensed(self, engine: Engine) -> Array:
         """(num_envs, 14): angles, and the grippers' openings."""
-        sensed = engine.qpos[:, self._columns[0]]
-        sensed[:, [6, 13]] = (sensed[:, [6, 13]] - CLOSED) / (OPEN - CLOSED)
+        sensed = engine.qpos[:, like(self._columns[0], engine.qpos)]
+        grippers = sensed[:, 6::7]
+        grippers[:] = (grippers - CLOSED) / (OPEN - CLOSED)
         return sensed
 
     def surroundings(self, engine: Engine, state: AlohaState) -> Array:
         """``environment_state``: by default the objects' poses."""
-        return engine.qpos[:, self._object_columns]
+        return engine.qpos[:, like(self._object_columns, engine.qpos)]
 
     def reward(self, engine: Engine, state: AlohaState) -> dict[str, Array]:
         """An equal share for each stage up to the highest whose condition holds."""
@@ -316,7 +340,7 @@ class AlohaTask(TaskDefaults):
 
     def metrics(self, engine: Engine, state: AlohaState) -> dict[str, Array]:
         """The stage that the episode is in."""
-        return {"stage": _passed(state).sum(axis=1).astype(float)}
+        return {"stage": _passed(state).sum(axis=1) * 1.0}
 
     def markers(self, state: AlohaState, env: int) -> list[Marker]:
         """None: the objects say it all."""
@@ -332,20 +356,24 @@ class AlohaTask(TaskDefaults):
         return a & b, a | b
 
 
-def _passed(state: AlohaState) -> np.ndarray:
+def _passed(state: AlohaState) -> Array:
     """(num_envs, stages) bool: those up to the highest whose condition holds."""
-    return np.logical_or.accumulate(state.now[:, ::-1], axis=1)[:, ::-1]
+    passed = copied(state.now)
+    for stage in reversed(range(passed.shape[1] - 1)):
+        passed[:, stage] |= passed[:, stage + 1]
+    return passed
 
 
-def upright(positions: np.ndarray, yaw: np.ndarray | float = 0.0) -> np.ndarray:
+def upright(positions: Array, yaw: Array | None = None) -> Array:
     """Poses (..., 7) of things that stand on the table.
 
     Args:
         positions: (..., 3) [m].
-        yaw: (...) turned about the vertical [rad].
+        yaw: (...) turned about the vertical [rad]; None: not turned.
     """
-    poses = np.zeros((*positions.shape[:-1], 7))
+    xp, poses = namespace(positions), zeros(positions, *positions.shape[1:-1], 7)
     poses[..., :3] = positions
-    poses[..., 3] = np.cos(np.asarray(yaw) / 2)
-    poses[..., 6] = np.sin(np.asarray(yaw) / 2)
+    poses[..., 3] = 1.0 if yaw is None else xp.cos(yaw / 2)
+    if yaw is not None:
+        poses[..., 6] = xp.sin(yaw / 2)
     return poses

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sims.arrays import Array, Mask, assign
+from sims.arrays import Array, Mask, assign, host, namespace, sent, zeros
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.randomization import FieldTerm, Randomization
@@ -56,11 +56,11 @@ class AlohaHandover(AlohaTask):
     stages = ("touched", "lifted", "both_hold", "receiver_alone")
     variation = Randomization(fields=tuple(_size(axis) for axis in range(3)))
 
-    def new_state(self, num_envs: int) -> HandoverState:
+    def new_state(self, engine: Engine) -> HandoverState:
         return HandoverState(
-            **self.memory(num_envs),
-            to_left=np.zeros(num_envs, bool),
-            size=np.zeros((num_envs, 3)),
+            **self.memory(engine),
+            to_left=zeros(engine.qpos, dtype=bool),
+            size=zeros(engine.qpos, 3),
         )
 
     def environment_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -76,44 +76,47 @@ class AlohaHandover(AlohaTask):
         self, engine: Engine, state: HandoverState, where: Mask, draws: Draws
     ) -> None:
         box = int(self.model.geom("box").id)
-        size = engine.get_field("geom_size")[:, box]
-        assign(state.size, size, where)
+        size = host(engine.get_field("geom_size"))[:, box]
+        assign(state.size, sent(size, state.size), where)
         assign(state.to_left, draws.uniform("side") < 0.5, where)
-        self._weigh(engine, state.size, where)
+        self._weigh(engine, size, host(where))
         super().reset(engine, state, where, draws)
 
-    def _weigh(self, engine: Engine, size: Array, where: Mask) -> None:
-        """Give the box the mass and inertia of its size."""
+    def _weigh(self, engine: Engine, size: np.ndarray, where: np.ndarray) -> None:
+        """Give the box the mass and inertia of its size; on the host, as fields are."""
         body = int(self.model.body("box").id)
         mass = DENSITY * 8 * size.prod(axis=1)
         square = size**2
-        masses = engine.get_field("body_mass")
+        masses = host(engine.get_field("body_mass"))
         masses[:, body] = mass
-        inertias = engine.get_field("body_inertia")
+        inertias = host(engine.get_field("body_inertia"))
         inertias[:, body] = (
             mass[:, None] / 3 * (square.sum(axis=1, keepdims=True) - square)
         )
         engine.set_field("body_mass", masses, where)
         engine.set_field("body_inertia", inertias, where)
 
-    def place(self, draws: Draws) -> np.ndarray:
-        side = np.where(draws.uniform("side") < 0.5, 1.0, -1.0)
+    def place(self, draws: Draws) -> Array:
+        xp = namespace(draws.keys)
+        side = xp.where(draws.uniform("side") < 0.5, 1.0, -1.0)
         x = side * draws.uniform("box_x_place", 0.05, 0.17)
         y = draws.uniform("box_y_place", 0.42, 0.58)
         yaw = draws.uniform("box_yaw", -np.pi / 6, np.pi / 6)
-        return upright(np.stack([x, y, np.full_like(x, 0.05)], axis=1), yaw)[:, None]
+        return upright(xp.stack([x, y, xp.full_like(x, 0.05)], axis=1), yaw)[:, None]
 
     def surroundings(self, engine: Engine, state: HandoverState) -> Array:
         poses = super().surroundings(engine, state)
-        return np.concatenate([poses, state.size, state.to_left[:, None]], axis=1)
+        xp = namespace(poses)
+        return xp.concat([poses, state.size, state.to_left[:, None]], axis=1)
 
     def conditions(self, engine: Engine, state: HandoverState) -> list[Mask]:
         left, any_left = self.pinched(engine, "left", "box")
         right, any_right = self.pinched(engine, "right", "box")
         aloft = ~self.touches(engine, "table", "box")
-        gives = np.where(state.to_left, right, left)
-        touches = np.where(state.to_left, any_right, any_left)
-        takes = np.where(state.to_left, left, right)
+        xp = namespace(left)
+        gives = xp.where(state.to_left, right, left)
+        touches = xp.where(state.to_left, any_right, any_left)
+        takes = xp.where(state.to_left, left, right)
         return [
             touches,
             gives & aloft,

@@ -9,13 +9,15 @@ both parts in their hands and off the table, for half a second.
 
 import numpy as np
 
-from sims.arrays import Array, Mask
+from sims.arrays import Array, Mask, like, namespace
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.tasks.aloha import AlohaState, AlohaTask, upright
 
 PEG_HALF = 0.06
 """Half the peg's length [m]."""
+ENDS = np.array([[PEG_HALF, 0, 0], [-PEG_HALF, 0, 0]])
+"""In the peg's axes [m]."""
 SOCKET_HALF = (0.06, 0.018)
 """Half the socket's length, and half its width inside [m]."""
 DEPTH = 0.015
@@ -35,13 +37,14 @@ class AlohaPegInsertion(AlohaTask):
     objects = ("peg", "socket")
     stages = ("touched_both", "lifted_both", "met", "inserted")
 
-    def place(self, draws: Draws) -> np.ndarray:
+    def place(self, draws: Draws) -> Array:
         peg_x = draws.uniform("peg_x", 0.1, 0.2)
         socket_x = draws.uniform("socket_x", -0.2, -0.1)
         y = draws.uniform("part_y", 0.4, 0.6, (2,))
-        z = np.full_like(peg_x, 0.05)
+        xp = namespace(peg_x)
+        z = xp.full_like(peg_x, 0.05)
         places = [[peg_x, y[:, 0], z], [socket_x, y[:, 1], z]]
-        return upright(np.array(places).transpose(2, 0, 1))
+        return upright(xp.stack([xp.stack(part, axis=1) for part in places], axis=1))
 
     def conditions(self, engine: Engine, state: AlohaState) -> list[Mask]:
         left, any_left = self.pinched(engine, "left", "socket")
@@ -65,13 +68,13 @@ class AlohaPegInsertion(AlohaTask):
         """(num_envs,) how far an end of the peg is inside of the socket [m]."""
         peg, R_peg = _frame(*engine.pose("peg"))
         socket, R_socket = _frame(*engine.pose("socket"))
-        ends = np.array([[PEG_HALF, 0, 0], [-PEG_HALF, 0, 0]])
-        ends = peg[:, None] + np.einsum("nij,kj->nki", R_peg, ends)
-        inside = np.einsum("nji,nkj->nki", R_socket, ends - socket[:, None])
+        xp = namespace(peg)
+        ends = peg[:, None] + xp.einsum("nij,kj->nki", R_peg, like(ENDS, R_peg))
+        inside = xp.einsum("nji,nkj->nki", R_socket, ends - socket[:, None])
         length, width = SOCKET_HALF
-        between = (np.abs(inside[..., 1:]) < width).all(-1)
-        depth = length - np.abs(inside[..., 0])
-        return np.where(between, np.maximum(depth, 0.0), 0.0).max(axis=1)
+        between = (abs(inside[..., 1:]) < width).all(-1)
+        depth = length - abs(inside[..., 0])
+        return xp.max(xp.where(between, xp.maximum(depth, 0.0), 0.0), axis=1)
 
     def metrics(self, engine: Engine, state: AlohaState) -> dict[str, Array]:
         return super().metrics(engine, state) | {"depth [m]": self.depth(engine)}

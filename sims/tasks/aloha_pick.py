@@ -11,10 +11,11 @@ bowl on the way is the outcome ``misplaced``.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from sims.arrays import Array, Mask, assign
+from sims.arrays import Array, Mask, assign, like, namespace, pick, zeros
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.randomization import FieldTerm, Randomization
@@ -41,6 +42,8 @@ CELLS = np.array([(x, y) for x in (-0.09, 0.0, 0.09) for y in (0.34, 0.43, 0.52)
 """Where objects may lie, at most one in each [m]; a hand fits between two of them."""
 JITTER, TURN = 0.006, 0.2
 """How far from its cell's middle an object lies [m], how far it is turned [rad]."""
+_THINGS, _BOWLS = np.arange(len(CUBES + DISTRACTORS)), np.arange(len(BOWLS))
+_ONE_CUBE, _ONE_BOWL = np.eye(len(CUBES)), np.eye(len(BOWLS))
 RADIUS, RIM = 0.055, 0.05
 """Of a bowl: what is nearer to its middle, and lower, lies in it [m]."""
 STILL = 0.05
@@ -95,13 +98,13 @@ class AlohaPick(AlohaTask):
     stages = ("touched", "lifted", "over_the_bowl", "placed")
     variation = Randomization(fields=(_bowl_place(0), _bowl_place(1)))
 
-    def new_state(self, num_envs: int) -> PickState:
+    def new_state(self, engine: Engine) -> PickState:
         return PickState(
-            **self.memory(num_envs),
-            target=np.zeros(num_envs, np.int64),
-            bowl=np.zeros(num_envs, np.int64),
-            template=np.zeros(num_envs, np.int64),
-            misplaced=np.zeros(num_envs, bool),
+            **self.memory(engine),
+            target=zeros(engine.qpos, dtype=int),
+            bowl=zeros(engine.qpos, dtype=int),
+            template=zeros(engine.qpos, dtype=int),
+            misplaced=zeros(engine.qpos, dtype=bool),
         )
 
     def environment_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -128,35 +131,35 @@ class AlohaPick(AlohaTask):
         assign(state.template, draws.integers("template", 0, last), where)
         assign(state.misplaced, False, where)
 
-    def place(self, draws: Draws) -> np.ndarray:
+    def place(self, draws: Draws) -> Array:
         """Each in a cell of its own: the cells in a drawn order."""
-        order = np.argsort(draws.uniform("cells", shape=(len(CELLS),)), axis=1)
-        count = len(self.objects)
-        places = CELLS[order[:, :count]]
-        places = places + draws.uniform("jitter", -JITTER, JITTER, (count, 2))
-        height = np.full((*places.shape[:2], 1), 0.02)
+        xp, count = namespace(draws.keys), len(self.objects)
+        order = xp.argsort(draws.uniform("cells", shape=(len(CELLS),)), axis=1)
+        jitter = draws.uniform("jitter", -JITTER, JITTER, (count, 2))
+        places = like(CELLS, jitter)[order[:, :count]] + jitter
+        height = xp.full_like(places[:, :, :1], 0.02)
         yaw = draws.uniform("yaw", -TURN, TURN, (count,))
-        return upright(np.concatenate([places, height], axis=2), yaw)
+        return upright(xp.concat([places, height], axis=2), yaw)
 
     def surroundings(self, engine: Engine, state: PickState) -> Array:
-        cubes = np.eye(len(CUBES))[state.target]
-        bowls = np.eye(len(BOWLS))[state.bowl]
-        places = [engine.pose(bowl)[0][:, :2] for bowl in BOWLS]
         poses = super().surroundings(engine, state)
-        return np.concatenate([poses, *places, cubes, bowls], axis=1)
+        cubes = like(_ONE_CUBE, poses)[state.target]
+        bowls = like(_ONE_BOWL, poses)[state.bowl]
+        places = [engine.pose(bowl)[0][:, :2] for bowl in BOWLS]
+        return namespace(poses).concat([poses, *places, cubes, bowls], axis=1)
 
     def advance(self, engine: Engine, state: PickState, action: Array) -> None:
         super().advance(engine, state, action)
         state.misplaced |= self._others(engine, state)
 
     def conditions(self, engine: Engine, state: PickState) -> list[Mask]:
-        rows = np.arange(engine.num_envs)
-        touched = self._touched(engine)[rows, state.target]
-        named = self._offsets(engine)[rows, state.target, state.bowl]
-        over = np.linalg.norm(named[:, :2], axis=1) < RADIUS
-        inside = self._inside(engine)[rows, state.target, state.bowl]
-        dof = self._object_dofs[state.target]
-        speed = np.linalg.norm(engine.qvel[rows[:, None], dof], axis=1)
+        xp, qvel = namespace(engine.qvel), engine.qvel
+        touched = pick(self._touched(engine), state.target)
+        named = pick(pick(self._offsets(engine), state.target), state.bowl)
+        over = xp.linalg.vector_norm(named[:, :2], axis=1) < RADIUS
+        inside = pick(pick(self._inside(engine), state.target), state.bowl)
+        dofs = like(self._object_dofs, qvel)
+        speed = xp.linalg.vector_norm(pick(qvel[:, dofs], state.target), axis=1)
         alone = ~self._others(engine, state)
         return [
             touched,
@@ -168,37 +171,43 @@ class AlohaPick(AlohaTask):
     def outcomes(self, engine: Engine, state: PickState) -> dict[str, Mask]:
         return super().outcomes(engine, state) | {"misplaced": state.misplaced}
 
-    @property
+    @cached_property
     def _object_dofs(self) -> np.ndarray:
         """(objects, 3): of qvel, how each moves along."""
         starts = [int(self.model.joint(name).dofadr[0]) for name in self.objects]
         return np.array(starts)[:, None] + np.arange(3)
 
-    def _touched(self, engine: Engine) -> np.ndarray:
+    def _touched(self, engine: Engine) -> Array:
         """(num_envs, cubes) bool: by either hand."""
-        hands = [
+        left, right = (
             [self.touches(engine, f"{side}/gripper", cube) for cube in CUBES]
             for side in SIDES
-        ]
-        return np.asarray(np.array(hands).any(axis=0)).T
+        )
+        either = [a | b for a, b in zip(left, right, strict=True)]
+        return namespace(either[0]).stack(either, axis=1)
 
-    def _offsets(self, engine: Engine) -> np.ndarray:
+    def _offsets(self, engine: Engine) -> Array:
         """(num_envs, objects, bowls, 3): from each bowl's middle to each object [m]."""
-        objects = engine.qpos[:, self._object_columns].reshape(
+        columns = like(self._object_columns, engine.qpos)
+        objects = engine.qpos[:, columns].reshape(
             engine.num_envs, len(self.objects), 7
         )[..., :3]
-        bowls = np.stack([engine.pose(bowl)[0] for bowl in BOWLS], axis=1)
+        places = [engine.pose(bowl)[0] for bowl in BOWLS]
+        bowls = namespace(objects).stack(places, axis=1)
         return objects[:, :, None] - bowls[:, None]
 
-    def _inside(self, engine: Engine) -> np.ndarray:
+    def _inside(self, engine: Engine) -> Array:
         """(num_envs, objects, bowls) bool"""
         offsets = self._offsets(engine)
-        near = np.linalg.norm(offsets[..., :2], axis=-1) < RADIUS
+        norm = namespace(offsets).linalg.vector_norm
+        near = norm(offsets[..., :2], axis=-1) < RADIUS
         return near & (offsets[..., 2] < RIM)
 
-    def _others(self, engine: Engine, state: PickState) -> np.ndarray:
+    def _others(self, engine: Engine, state: PickState) -> Mask:
         """(num_envs,) bool: whether a bowl holds anything that was not asked for."""
         inside = self._inside(engine)
-        rows = np.arange(engine.num_envs)
-        inside[rows, state.target, state.bowl] = False
-        return np.asarray(inside.any(axis=(1, 2)))
+        things, bowls = (like(each, state.target) for each in (_THINGS, _BOWLS))
+        asked = (things == state.target[:, None])[:, :, None] & (
+            bowls == state.bowl[:, None]
+        )[:, None]
+        return (inside & ~asked).any(axis=2).any(axis=1)

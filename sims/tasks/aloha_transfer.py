@@ -8,9 +8,7 @@ held by the left hand alone for half a second.
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from sims.arrays import Array, Mask, assign
+from sims.arrays import Array, Mask, assign, namespace, zeros
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.tasks.aloha import AlohaState, AlohaTask, upright
@@ -42,11 +40,11 @@ class AlohaTransferCube(AlohaTask):
     objects = ("cube",)
     stages = ("touched", "lifted", "both_hold", "left_alone")
 
-    def new_state(self, num_envs: int) -> TransferState:
+    def new_state(self, engine: Engine) -> TransferState:
         return TransferState(
-            **self.memory(num_envs),
-            front=np.zeros(num_envs, bool),
-            back=np.zeros(num_envs, bool),
+            **self.memory(engine),
+            front=zeros(engine.qpos, dtype=bool),
+            back=zeros(engine.qpos, dtype=bool),
         )
 
     def reset(
@@ -68,10 +66,11 @@ class AlohaTransferCube(AlohaTask):
         ways = {"way_front": state.front, "way_back": state.back}
         return super().outcomes(engine, state) | ways
 
-    def place(self, draws: Draws) -> np.ndarray:
+    def place(self, draws: Draws) -> Array:
         x = draws.uniform("cube_x", 0.0, 0.2)
         y = draws.uniform("cube_y", 0.4, 0.6)
-        return upright(np.stack([x, y, np.full_like(x, 0.05)], axis=1))[:, None]
+        xp = namespace(x)
+        return upright(xp.stack([x, y, xp.full_like(x, 0.05)], axis=1))[:, None]
 
     def conditions(self, engine: Engine, state: AlohaState) -> list[Mask]:
         left, _ = self.pinched(engine, "left", "cube")

@@ -13,7 +13,16 @@ import numpy as np
 from assets import load_model
 from controllers.arm2 import Arm2
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask
+from sims.arrays import (
+    Array,
+    Mask,
+    empty,
+    host,
+    namespace,
+    sent,
+    tiled,
+    zeros,
+)
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.image_randomization import GAP_IMAGES, TRAIN_IMAGES
@@ -42,6 +51,8 @@ SHOULDER_HEIGHT = 0.90
 TORQUE_LIMITS = (20.0, 8.0)
 """[N m]"""
 
+_SPAN = np.array([np.pi, ELBOW_LIMIT - 0.1])
+"""Starts lie within, either way [rad]."""
 _JOINT_NAMES = tuple(
     f"joint_{what}_{joint}" for what in ("cos", "sin", "vel") for joint in JOINTS
 )
@@ -150,6 +161,13 @@ class ArmTask(TaskDefaults):
         engine.step(self.substeps)
         state.steps += 1
 
+    def memory(self, engine: Engine) -> dict[str, Array]:
+        """The fields of :class:`ArmState`, for a subclass's constructor."""
+        return {
+            "steps": zeros(engine.qpos, dtype=int),
+            "solved": zeros(engine.qpos, dtype=bool),
+        }
+
     def tip(self, engine: Engine) -> tuple[Array, Array]:
         """x and z of the tip relative to the shoulder, (num_envs,) each [m]."""
         position = engine.sensor("tip_position")
@@ -157,17 +175,17 @@ class ArmTask(TaskDefaults):
 
     def sensed(self, engine: Engine) -> Array:
         """(num_envs, n): what every arm task observes, and room for the commands."""
-        obs = np.empty((engine.num_envs, self.obs_spec["state"].size))
-        angles = engine.qpos[:, :2]
-        np.cos(angles, out=obs[:, 0:2])
-        np.sin(angles, out=obs[:, 2:4])
+        obs = empty(engine.qpos, self.obs_spec["state"].size)
+        angles, xp = engine.qpos[:, :2], namespace(engine.qpos)
+        obs[:, 0:2] = xp.cos(angles)
+        obs[:, 2:4] = xp.sin(angles)
         obs[:, 4:6] = engine.qvel[:, :2]
         obs[:, 6], obs[:, 7] = self.tip(engine)
         return obs
 
     def terminated(self, engine: Engine, state: ArmState) -> Mask:
         """Never: an episode runs to its time limit."""
-        return np.zeros(engine.num_envs, bool)
+        return zeros(engine.qpos, dtype=bool)
 
     def success(self, engine: Engine, state: ArmState) -> Mask:
         """Whether the task's criterion is met."""
@@ -181,8 +199,8 @@ class ArmTask(TaskDefaults):
         velocities: Array | float = 0.0,
     ) -> None:
         """Put the arm into a posture (num_envs, 2) [rad], all else at rest."""
-        qpos = np.repeat(self.model.qpos0[None], engine.num_envs, axis=0)
-        qvel = np.zeros((engine.num_envs, self.model.nv))
+        qpos = tiled(self.model.qpos0, engine.qpos)
+        qvel = zeros(engine.qpos, self.model.nv)
         qpos[:, :2] = angles
         qvel[:, :2] = velocities
         engine.reset(where, qpos, qvel)
@@ -190,8 +208,7 @@ class ArmTask(TaskDefaults):
 
 def random_posture(draws: Draws) -> tuple[Array, Array]:
     """Angles [rad] and slow velocities [rad/s], (num_envs, 2) each."""
-    span = np.array([np.pi, ELBOW_LIMIT - 0.1])
-    angles = draws.uniform("start_angles", -span, span, (2,))
+    angles = draws.uniform("start_angles", -_SPAN, _SPAN, (2,))
     return angles, draws.uniform("start_velocities", -0.5, 0.5, (2,))
 
 
@@ -215,8 +232,9 @@ def elbow_posture(x: Array, z: Array, side: Array) -> Array:
         z: (num_envs,) [m].
         side: (num_envs,) sign of the elbow's angle.
     """
-    postures, _ = _kinematics().inverse(np.stack([x, z], axis=1))
-    return np.where(side[:, None] < 0, postures[:, 1], postures[:, 0])
+    tip, left = np.stack([host(x), host(z)], axis=1), host(side)[:, None] < 0
+    postures, _ = _kinematics().inverse(tip)
+    return sent(np.where(left, postures[:, 1], postures[:, 0]), x)
 
 
 def point(x: float, z: float) -> np.ndarray:

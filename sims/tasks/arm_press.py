@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import Array, Mask, Obs, assign, namespace, zeros
 from sims.dials import Dial
 from sims.draws import Draws
 from sims.engine import Engine
@@ -75,13 +75,12 @@ class ArmPress(ArmTask):
     variation = WALL
     dials = (Dial(name="set force", unit="N", low=5.0, high=20.0, field="target"),)
 
-    def new_state(self, num_envs: int) -> ArmPressState:
+    def new_state(self, engine: Engine) -> ArmPressState:
         return ArmPressState(
-            steps=np.zeros(num_envs, np.int64),
-            solved=np.zeros(num_envs, bool),
-            target=np.zeros(num_envs),
-            force=np.zeros(num_envs),
-            square=np.zeros(num_envs),
+            **self.memory(engine),
+            target=zeros(engine.qpos),
+            force=zeros(engine.qpos),
+            square=zeros(engine.qpos),
         )
 
     def reset(
@@ -139,7 +138,8 @@ class ArmPress(ArmTask):
 
     def _force(self, engine: Engine) -> Array:
         """(num_envs,) how hard the tip presses the wall along +x [N]."""
-        return np.maximum(-engine.sensor("wall_contact")[:, 0], 0.0)
+        along = -engine.sensor("wall_contact")[:, 0]
+        return namespace(along).maximum(along, 0.0)
 
     def _error(self, state: ArmPressState) -> Array:
-        return np.abs(state.force - state.target) / state.target
+        return abs(state.force - state.target) / state.target

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import Array, Mask, Obs, assign, namespace, zeros
 from sims.dials import vector
 from sims.draws import Draws
 from sims.engine import Engine
@@ -50,13 +50,12 @@ class ArmReach(ArmTask):
     command_units = ("m", "m")
     dials = vector("target", ("target x", "target z"), "m", -0.75, 0.75)
 
-    def new_state(self, num_envs: int) -> ArmReachState:
+    def new_state(self, engine: Engine) -> ArmReachState:
         return ArmReachState(
-            steps=np.zeros(num_envs, np.int64),
-            solved=np.zeros(num_envs, bool),
-            target=np.zeros((num_envs, 2)),
-            held=np.zeros(num_envs, np.int64),
-            distance=np.zeros(num_envs),
+            **self.memory(engine),
+            target=zeros(engine.qpos, 2),
+            held=zeros(engine.qpos, dtype=int),
+            distance=zeros(engine.qpos),
         )
 
     def reset(
@@ -65,9 +64,10 @@ class ArmReach(ArmTask):
         self.place(engine, where, *random_posture(draws))
         inner, outer = reachable_radii()
         # uniform over the area of the annulus
-        radius = np.sqrt(draws.uniform("target_radius", inner**2, outer**2))
+        xp = namespace(draws.keys)
+        radius = xp.sqrt(draws.uniform("target_radius", inner**2, outer**2))
         angle = draws.uniform("target_angle", -np.pi, np.pi)
-        target = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+        target = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
         assign(state.target, target, where)
         assign(state.held, 0, where)
         assign(state.solved, False, where)
@@ -104,4 +104,5 @@ class ArmReach(ArmTask):
 
     def _distance(self, engine: Engine, state: ArmReachState) -> Array:
         x, z = self.tip(engine)
-        return np.hypot(x - state.target[:, 0], z - state.target[:, 1])
+        xp = namespace(x)
+        return xp.hypot(x - state.target[:, 0], z - state.target[:, 1])

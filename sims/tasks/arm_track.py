@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import Array, Mask, Obs, assign, like, namespace, zeros
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.task import Marker
@@ -61,19 +61,15 @@ class ArmTrack(ArmTask):
     )
     command_units = ("m", "m", "m/s", "m/s", "m/s^2", "m/s^2")
 
-    def new_state(self, num_envs: int) -> ArmTrackState:
-        def pair() -> Array:
-            return np.zeros((num_envs, 2))
-
+    def new_state(self, engine: Engine) -> ArmTrackState:
         return ArmTrackState(
-            steps=np.zeros(num_envs, np.int64),
-            solved=np.zeros(num_envs, bool),
-            centre=pair(),
-            amplitude=pair(),
-            omega=pair(),
-            phase=pair(),
-            error=np.zeros(num_envs),
-            square=np.zeros(num_envs),
+            **self.memory(engine),
+            centre=zeros(engine.qpos, 2),
+            amplitude=zeros(engine.qpos, 2),
+            omega=zeros(engine.qpos, 2),
+            phase=zeros(engine.qpos, 2),
+            error=zeros(engine.qpos),
+            square=zeros(engine.qpos),
         )
 
     def reset(
@@ -81,8 +77,9 @@ class ArmTrack(ArmTask):
     ) -> None:
         angle = draws.uniform("curve_angle", -np.pi, np.pi)
         radius = draws.uniform("curve_radius", 0.42, 0.50)
-        centre = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-        ratio = RATIOS[draws.integers("curve_ratio", 0, len(RATIOS) - 1)]
+        xp, which = namespace(angle), draws.integers("curve_ratio", 0, len(RATIOS) - 1)
+        centre = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
+        ratio = like(RATIOS, which)[which]
         base = 2 * np.pi * draws.uniform("curve_frequency", 0.10, 0.20)
         assign(state.centre, centre, where)
         assign(state.amplitude, draws.uniform("curve_size", 0.06, 0.14, (2,)), where)
@@ -102,7 +99,7 @@ class ArmTrack(ArmTask):
         grace = round(GRACE / self.control_dt)
         counted = state.steps > grace
         state.square += counted * state.error * state.error
-        count = np.maximum(state.steps - grace, 1)
+        count = namespace(state.steps).maximum(state.steps - grace, 1)
         state.solved = (state.steps >= self.max_steps) & (
             state.square < count * LIMIT**2
         )
@@ -153,11 +150,12 @@ class ArmTrack(ArmTask):
     ) -> tuple[Array, Array, Array]:
         """Position, velocity and acceleration of the curve, (num_envs, 2) each."""
         angle = state.omega * time + state.phase
-        swing = state.amplitude * np.sin(angle)
-        velocity = state.amplitude * state.omega * np.cos(angle)
+        xp = namespace(angle)
+        swing = state.amplitude * xp.sin(angle)
+        velocity = state.amplitude * state.omega * xp.cos(angle)
         return state.centre + swing, velocity, -state.omega * state.omega * swing
 
     def _error(self, engine: Engine, state: ArmTrackState) -> Array:
         x, z = self.tip(engine)
         target = self._now(state)[0]
-        return np.hypot(x - target[:, 0], z - target[:, 1])
+        return namespace(x).hypot(x - target[:, 0], z - target[:, 1])

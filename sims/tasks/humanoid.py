@@ -36,7 +36,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import (
+    Array,
+    Chosen,
+    Mask,
+    Obs,
+    assign,
+    copied,
+    empty,
+    like,
+    namespace,
+    tiled,
+    zeros,
+)
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.observation import PRIVILEGED
@@ -47,7 +59,7 @@ from sims.tasks.humanoid_profiles import GAP, TRAIN
 from sims.tasks.humanoid_sight import Sight, look, new_sight
 from sims.tasks.rewards import tolerance
 
-LEANING = np.cos(np.radians(60))
+LEANING = float(np.cos(np.radians(60)))
 """Cosine of the largest lean [1]."""
 LOWEST = 0.4
 """Of the pelvis above the ground [m]."""
@@ -100,16 +112,18 @@ class HumanoidTask(HumanoidBody):
             for name, profile in profiles.items()
         }
 
-    def memory(self, num_envs: int) -> dict[str, Array]:
+    def memory(self, engine: Engine) -> dict[str, Array]:
         """The fields of :class:`HumanoidState`, for a subclass's constructor."""
-        size = (num_envs, len(self.joints))
+        beside, size = engine.qpos, len(self.joints)
+        level = zeros(beside, dtype=int)
+        level += 0 if self.curriculum else TOP
         return {
-            **new_sight(num_envs),
-            "action": np.zeros(size),
-            "previous": np.zeros(size),
-            "target": np.tile(self.posture, (num_envs, 1)),
-            "fallen": np.zeros(num_envs, bool),
-            "level": np.full(num_envs, 0 if self.curriculum else TOP),
+            **new_sight(engine),
+            "action": zeros(beside, size),
+            "previous": zeros(beside, size),
+            "target": zeros(beside, size) + like(self.posture, beside),
+            "fallen": zeros(beside, dtype=bool),
+            "level": level,
         }
 
     def place(
@@ -118,26 +132,26 @@ class HumanoidTask(HumanoidBody):
         """Put the robot near its posture, feet on the ground, nearly at rest.
 
         Legs keep the posture, so that the soles lie flat; the rest is drawn around it.
-        Only the chosen environments cost anything.
+        In NumPy only the chosen environments cost anything.
         """
-        rows = np.flatnonzero(where)
-        drawn, spread = draws.at(rows), self._spread
+        chosen = Chosen(where)
+        drawn, spread = chosen.draws(draws), self._spread
         off = drawn.uniform("posture", -spread, spread, spread.shape)
         angles, yaw, speed = off[:, :-3], off[:, -3], off[:, -2:]
-        start = np.repeat(self._stand[None], len(rows), axis=0)
+        xp, start = namespace(off), tiled(self._stand, off)
         start[:, 7:] += angles
-        start[:, 3], start[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
-        x, y = self.begin(state, rows, drawn)
+        start[:, 3], start[:, 6] = xp.cos(yaw / 2), xp.sin(yaw / 2)
+        x, y = self.begin(state, chosen, drawn)
         start[:, 0], start[:, 1] = x, y
         start[:, 2] += self.ground(x, y)
-        qpos, qvel = engine.qpos.copy(), np.zeros(engine.qvel.shape)
-        qpos[rows] = start
-        qvel[rows, :2] = speed
+        qpos, qvel = copied(engine.qpos), zeros(engine.qpos, engine.qvel.shape[1])
+        chosen.put(qpos, start)
+        chosen.put(qvel[:, :2], speed)
         engine.reset(where, qpos, qvel)
-        assign(engine.ctrl, self.posture, where)
-        assign(state.target, self.posture, where)
+        for targets in (engine.ctrl, state.target):
+            assign(targets, like(self.posture, targets), where)
         for values in (state.action, state.previous, state.fallen):
-            values[rows] = 0
+            chosen.put(values, 0)
         look(self, engine, state)
 
     @cached_property
@@ -153,13 +167,13 @@ class HumanoidTask(HumanoidBody):
         return np.concatenate([angles, [np.pi, 0.05, 0.05]])
 
     def begin(
-        self, state: HumanoidState, rows: np.ndarray, drawn: Draws
+        self, state: HumanoidState, chosen: Chosen, drawn: Draws
     ) -> tuple[Any, Any]:
         """x and y where episodes start [m]: the middle of the world.
 
         Args:
             state: of all environments.
-            rows: (n,) of those that start.
+            chosen: the n that start.
             drawn: their random numbers, a batch of n.
 
         Returns:
@@ -191,13 +205,16 @@ class HumanoidTask(HumanoidBody):
 
     def command(self, engine: Engine, state: HumanoidState, action: Array) -> None:
         """Move the servos' targets."""
+        target, xp = state.target, namespace(state.target)
+        posture, reach = like(self.posture, target), like(self.reach, target)
+        most = like(self.largest_move, target)
+        low, high = (like(limit, target) for limit in self.limits)
         state.previous[:] = state.action
-        np.clip(action, -1.0, 1.0, out=state.action)
-        move = self.posture + self.reach * state.action - state.target
-        move = np.minimum(np.maximum(move, -self.largest_move), self.largest_move)
-        low, high = self.limits
-        np.clip(state.target + move, low, high, out=state.target)
-        engine.ctrl[:] = state.target
+        state.action[:] = xp.clip(action, -1.0, 1.0)
+        move = posture + reach * state.action - target
+        move = xp.minimum(xp.maximum(move, -most), most)
+        target[:] = xp.clip(target + move, low, high)
+        engine.ctrl[:] = target
 
     def advance(self, engine: Engine, state: HumanoidState, action: Array) -> None:
         """Command the servos for one control step, look, and remember."""
@@ -205,7 +222,7 @@ class HumanoidTask(HumanoidBody):
         self.move(engine, state)
         state.steps += 1
         look(self, engine, state)
-        before = state.fallen.copy()
+        before = copied(state.fallen)
         state.fallen |= state.gravity[:, 2] > -LEANING
         state.fallen |= state.height < LOWEST
         self.remember(engine, state)
@@ -227,11 +244,11 @@ class HumanoidTask(HumanoidBody):
     def missed(self, state: HumanoidState) -> Mask:
         """(num_envs,) whether episodes that have run to their end were so bad that the
         level sinks: none."""
-        return np.zeros(len(state.steps), bool)
+        return zeros(state.steps, dtype=bool)
 
-    def ease(self, state: HumanoidState, rows: np.ndarray) -> Array:
+    def ease(self, state: HumanoidState, chosen: Chosen) -> Array:
         """(n,) how far some environments are on the way to the task itself, 0 .. 1."""
-        return state.level[rows] / TOP
+        return chosen.of(state.level) / TOP
 
     def _grade(self, state: HumanoidState, before: Mask) -> None:
         """Move the level where an episode ends with this step."""
@@ -239,12 +256,14 @@ class HumanoidTask(HumanoidBody):
         falls = state.fallen & ~before & (2 * state.steps < self.max_steps)
         rises = ends & self.mastered(state)
         falls |= ends & self.missed(state)
-        state.level[:] = np.clip(state.level + rises - falls, 0, TOP)
+        xp = namespace(state.level)
+        falls = xp.astype(falls, xp.int64)
+        state.level[:] = xp.clip(state.level + rises - falls, 0, TOP)
 
     def observe(self, engine: Engine, state: HumanoidState) -> Obs:
         """Both groups."""
-        n, num = len(self.joints), engine.num_envs
-        sensed = np.empty((num, self.obs_spec["state"].size))
+        n, num, beside = len(self.joints), engine.num_envs, state.height
+        sensed = empty(beside, self.obs_spec["state"].size)
         sensed[:, 0:3] = engine.sensor("imu_gyro")
         sensed[:, 3:6] = state.gravity
         sensed[:, 6 : 6 + n] = engine.qpos[:, 7:]
@@ -252,7 +271,7 @@ class HumanoidTask(HumanoidBody):
         sensed[:, 6 + 2 * n : 6 + 3 * n] = state.target
         if self.commands:
             sensed[:, 6 + 3 * n :] = self.told(state)
-        known = np.empty((num, self.obs_spec[PRIVILEGED].size))
+        known = empty(beside, self.obs_spec[PRIVILEGED].size)
         known[:, 0:3] = state.velocity
         known[:, 3] = state.height
         known[:, 4:6] = state.soles
@@ -264,11 +283,11 @@ class HumanoidTask(HumanoidBody):
 
     def told(self, state: HumanoidState) -> Array:
         """(num_envs, n): the values of :attr:`commands`."""
-        return np.zeros((len(state.steps), 0))
+        return zeros(state.height, 0)
 
     def hidden(self, state: HumanoidState) -> Array:
         """(num_envs, n): the values of :attr:`secrets`."""
-        return np.zeros((len(state.steps), 0))
+        return zeros(state.height, 0)
 
     def reward(self, engine: Engine, state: HumanoidState) -> dict[str, Array]:
         """The weighted terms."""
@@ -280,26 +299,26 @@ class HumanoidTask(HumanoidBody):
 
     def term_alive(self, engine: Engine, state: HumanoidState) -> Array:
         """1, until it falls."""
-        return np.ones(engine.num_envs)
+        return zeros(state.height) + 1.0
 
     def term_upright(self, engine: Engine, state: HumanoidState) -> Array:
         """The pelvis does not lean."""
         x, y = state.gravity[:, 0], state.gravity[:, 1]
-        return tolerance(np.sqrt(x * x + y * y), upper=0.05, margin=0.5)
+        return tolerance(namespace(x).sqrt(x * x + y * y), upper=0.05, margin=0.5)
 
     def term_height(self, engine: Engine, state: HumanoidState) -> Array:
         """The pelvis is as high as in the posture."""
-        off = np.abs(state.height - self.stature)
+        off = abs(state.height - self.stature)
         return tolerance(off, upper=0.03, margin=0.15)
 
     def term_arms(self, engine: Engine, state: HumanoidState) -> Array:
         """Waist and arms keep the posture."""
-        away = engine.qpos[:, 7 + LEGS :] - self.posture[LEGS:]
+        away = engine.qpos[:, 7 + LEGS :] - like(self.posture, engine.qpos)[LEGS:]
         return tolerance(rms(away), upper=0.1, margin=0.6)
 
     def term_legs(self, engine: Engine, state: HumanoidState) -> Array:
         """Legs keep the posture."""
-        away = engine.qpos[:, 7 : 7 + LEGS] - self.posture[:LEGS]
+        away = engine.qpos[:, 7 : 7 + LEGS] - like(self.posture, engine.qpos)[:LEGS]
         return tolerance(rms(away), upper=0.1, margin=0.6)
 
     def term_smooth(self, engine: Engine, state: HumanoidState) -> Array:
@@ -313,11 +332,12 @@ class HumanoidTask(HumanoidBody):
     def term_still(self, engine: Engine, state: HumanoidState) -> Array:
         """The pelvis is at rest."""
         x, y, z = state.velocity.T
-        return tolerance(np.sqrt(x * x + y * y + z * z), upper=0.05, margin=0.6)
+        speed = namespace(x).sqrt(x * x + y * y + z * z)
+        return tolerance(speed, upper=0.05, margin=0.6)
 
     def terminated(self, engine: Engine, state: HumanoidState) -> Mask:
         """After a fall."""
-        return state.fallen.copy()
+        return copied(state.fallen)
 
     def outcomes(self, engine: Engine, state: HumanoidState) -> dict[str, Mask]:
         """Whether it has not fallen."""
@@ -330,4 +350,5 @@ class HumanoidTask(HumanoidBody):
 
 def rms(values: Array) -> Array:
     """(num_envs,) root mean square of each row."""
-    return np.sqrt(np.mean(values * values, axis=1))
+    xp = namespace(values)
+    return xp.sqrt(xp.mean(values * values, axis=1))

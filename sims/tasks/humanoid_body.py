@@ -10,7 +10,7 @@ import numpy as np
 
 from assets import load_model
 from ml.spec import ArraySpec
-from sims.arrays import Array
+from sims.arrays import Array, like, namespace
 from sims.engine import Engine
 from sims.observation import PRIVILEGED
 from sims.task import TaskDefaults
@@ -130,10 +130,10 @@ class HumanoidBody(TaskDefaults):
 
     def load(self, engine: Engine) -> Array:
         """(num_envs, 29): the servos' torques, in units of their limits, nominally."""
-        stiffness, damping = self._servos
+        stiffness, damping = (like(each, engine.ctrl) for each in self._servos)
         load = stiffness * (engine.ctrl - engine.qpos[:, 7:])
         load -= damping * engine.qvel[:, 6:]
-        return np.clip(load, -1.0, 1.0)
+        return namespace(load).clip(load, -1.0, 1.0)
 
     @cached_property
     def _servos(self) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,7 @@ A heel that lifts off around the toes does not slip.
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sims.arrays import Array
+from sims.arrays import Array, namespace
 from sims.engine import Engine
 
 if TYPE_CHECKING:
@@ -40,7 +38,8 @@ class Feet:
         # how far a sole's own x and y axes point up
         pitch, roll = 2 * (x * z - w * y), 2 * (y * z + w * x)
         length, width = self._half
-        lowest = middles[:, :, 2] - length * np.abs(pitch) - width * np.abs(roll)
+        xp = namespace(middles)
+        lowest = middles[:, :, 2] - length * xp.abs(pitch) - width * xp.abs(roll)
         return middles, lowest
 
     def corners(self, engine: Engine) -> Array:
@@ -49,13 +48,14 @@ class Feet:
         w, x, y, z = (_both(engine, "sole_orientation")[:, :, i] for i in range(4))
         along = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
         across = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
-        ahead, aside = (np.stack(axis, axis=2) for axis in (along, across))
+        xp = namespace(middles)
+        ahead, aside = (xp.stack(axis, axis=2) for axis in (along, across))
         found = [
             middles + a * length * ahead + b * width * aside
             for a in (-1, 1)
             for b in (-1, 1)
         ]
-        return np.stack(found, axis=2)
+        return xp.stack(found, axis=2)
 
     def forces(self, engine: Engine) -> Array:
         """(num_envs, 2, 3): what the floor does to each foot, world axes [N]."""
@@ -78,9 +78,10 @@ class Feet:
         wx, wy, wz = spin[:, :, 0], spin[:, :, 1], spin[:, :, 2]
         along = speed[:, :, 0] + wy * rz - wz * ry
         aside = speed[:, :, 1] + wz * rx - wx * rz
-        return np.sqrt(along * along + aside * aside) * standing
+        return namespace(along).sqrt(along * along + aside * aside) * standing
 
 
 def _both(engine: Engine, what: str) -> Any:
     """(num_envs, 2, n): a sensor of each foot."""
-    return np.stack([engine.sensor(f"{side}_{what}") for side in SIDES], axis=1)
+    both = [engine.sensor(f"{side}_{what}") for side in SIDES]
+    return namespace(both[0]).stack(both, axis=1)

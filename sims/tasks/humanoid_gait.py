@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sims.arrays import Array, Mask
+from sims.arrays import Array, Mask, namespace
 
 PERIOD = 0.8
 """Of a stride, which is two steps [s]."""
@@ -44,9 +44,10 @@ class Gait:
 
 def wanted_soles(phase: Array) -> Array:
     """(num_envs, 2): how high the clock wants left and right sole [m]."""
-    sine = np.sin(phase)
-    both = np.stack([sine, -sine], axis=1)
-    return SWING * np.maximum((both - BOTH) / (1 - BOTH), 0.0)
+    xp = namespace(phase)
+    sine = xp.sin(phase)
+    both = xp.stack([sine, -sine], axis=1)
+    return SWING * xp.maximum((both - BOTH) / (1 - BOTH), 0.0)
 
 
 def tick(gait: Gait, dt: float) -> None:
@@ -70,9 +71,10 @@ def count_steps(gait: Gait, soles: Array, standing: Mask) -> Mask:
     Returns:
         (num_envs,) whether a step in turn is taken now.
     """
-    steps = (soles > LIFT) & standing[:, ::-1] & ~gait.raised
+    xp = namespace(soles)
+    steps = (soles > LIFT) & xp.flip(standing, axis=1) & ~gait.raised
     gait.raised[:] = (gait.raised | steps) & ~standing
     left, right = steps[:, 0], steps[:, 1]
     in_turn = (left & (gait.last != 0)) | (right & (gait.last != 1))
-    gait.last[:] = np.where(left, 0, np.where(right, 1, gait.last))
+    gait.last[:] = xp.where(left, 0, xp.where(right, 1, gait.last))
     return in_turn

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from assets.errors import UsageError
+from sims.arrays import like
 
 _OTHER = {"left": "right", "right": "left"}
 
@@ -31,13 +32,7 @@ class Mirror:
 
     def __call__(self, values: Any) -> Any:
         """The images of rows (..., size), NumPy's or torch's."""
-        if hasattr(values, "numpy"):  # a torch tensor
-            import torch
-
-            order = torch.as_tensor(self.order, device=values.device)
-            signs = torch.as_tensor(self.signs).to(values)
-            return values[..., order] * signs
-        return values[..., self.order] * self.signs
+        return values[..., like(self.order, values)] * like(self.signs, values)
 
 
 def mirror_by_name(names: tuple[str, ...], flipped: Collection[str]) -> Mirror:

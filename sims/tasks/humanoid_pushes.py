@@ -12,7 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sims.arrays import Array, Mask
+from sims.arrays import (
+    Array,
+    Chosen,
+    Mask,
+    assign,
+    copied,
+    maybe,
+    namespace,
+    pick,
+    zeros,
+)
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.task import Marker
@@ -60,29 +70,30 @@ class PushedTask(HumanoidTask):
         """Pushes in an episode, if all pauses are the shortest."""
         return round(self.max_steps * self.control_dt / self.pauses[0])
 
-    def new_state(self, num_envs: int) -> PushedState:
+    def new_state(self, engine: Engine) -> PushedState:
         return PushedState(
-            **self.memory(num_envs),
-            begins=np.zeros((num_envs, self.most), np.int64),
-            pushes=np.zeros((num_envs, self.most, 2)),
-            force=np.zeros((num_envs, 2)),
+            **self.memory(engine),
+            begins=zeros(engine.qpos, self.most, dtype=int),
+            pushes=zeros(engine.qpos, self.most, 2),
+            force=zeros(engine.qpos, 2),
         )
 
     def reset(
         self, engine: Engine, state: PushedState, where: Mask, draws: Draws
     ) -> None:
-        rows = np.flatnonzero(where)
-        drawn, many = draws.at(rows), (self.most,)
+        chosen = Chosen(where)
+        drawn, many = chosen.draws(draws), (self.most,)
         pauses = drawn.uniform("push_pauses", *self.pauses, many)
-        begins = np.round(np.cumsum(pauses, axis=1) / self.control_dt)
+        xp = namespace(pauses)
+        begins = xp.round(xp.cumulative_sum(pauses, axis=1) / self.control_dt)
         low, high = self.sizes
-        hardest = low + (high - low) * self.ease(state, rows)
+        hardest = low + (high - low) * self.ease(state, chosen)
         size = drawn.uniform("push_sizes", low, hardest[:, None], many)
         angle = drawn.uniform("push_angles", -np.pi, np.pi, many)
-        state.begins[rows] = begins.astype(np.int64)
-        state.pushes[rows, :, 0] = size * np.cos(angle)
-        state.pushes[rows, :, 1] = size * np.sin(angle)
-        state.force[rows] = 0.0
+        chosen.put(state.begins, xp.astype(begins, xp.int64))
+        chosen.put(state.pushes[:, :, 0], size * xp.cos(angle))
+        chosen.put(state.pushes[:, :, 1], size * xp.sin(angle))
+        chosen.put(state.force, 0.0)
         self.place(engine, state, where, draws)
 
     def move(self, engine: Engine, state: PushedState) -> None:
@@ -93,9 +104,10 @@ class PushedTask(HumanoidTask):
         self._apply(engine, state, force)
         partial = length % self.substeps
         ends = left == partial
-        if partial and ends.any():
+        if partial and maybe(ends):
             engine.step(partial)
-            self._apply(engine, state, np.where(ends[:, None], 0.0, force))
+            rest = namespace(force).where(ends[:, None], 0.0, force)
+            self._apply(engine, state, rest)
             engine.step(self.substeps - partial)
         else:
             engine.step(self.substeps)
@@ -103,40 +115,42 @@ class PushedTask(HumanoidTask):
     def _push(self, state: PushedState, length: int) -> tuple[Array, Array]:
         """The force (num_envs, 2) that acts now, and physics steps left of it."""
         which, age = self._last(state)
-        left = np.where(age >= 0, np.maximum(length - age * self.substeps, 0), 0)
-        chosen = state.pushes[np.arange(len(which)), which]
-        return np.where((left > 0)[:, None], chosen, 0.0), left
+        xp = namespace(age)
+        left = xp.where(age >= 0, xp.maximum(length - age * self.substeps, 0), 0)
+        force = pick(state.pushes, which)
+        return xp.where((left > 0)[:, None], force, 0.0), left
 
     def _last(self, state: PushedState) -> tuple[Array, Array]:
         """(num_envs,) each: the push that has begun last, and how many control steps
         ago; negative: none has."""
         begun = (state.begins <= state.steps[:, None]).sum(axis=1)
-        which = np.maximum(begun - 1, 0)
-        return which, state.steps - state.begins[np.arange(len(which)), which]
+        which = namespace(begun).maximum(begun - 1, 0)
+        return which, state.steps - pick(state.begins, which)
 
     def _apply(self, engine: Engine, state: PushedState, force: Array) -> None:
         changed = (force != state.force).any(axis=1)
-        if changed.any():
-            wrench = np.zeros((engine.num_envs, 6))
+        if maybe(changed):
+            wrench = zeros(engine.qpos, 6)
             wrench[:, :2] = force
             engine.apply_wrench(TRUNK, wrench, changed)
-            state.force[changed] = force[changed]
+            assign(state.force, force, changed)
 
     def hidden(self, state: PushedState) -> Array:
         """The force, by the heading."""
         (cos, sin), (x, y) = state.heading.T, state.force.T
-        return np.stack([cos * x + sin * y, cos * y - sin * x], axis=1)
+        xp = namespace(state.force)
+        return xp.stack([cos * x + sin * y, cos * y - sin * x], axis=1)
 
     def success(self, engine: Engine, state: PushedState) -> Mask:
         """Whether it has stood to the end."""
         return (state.steps >= self.max_steps) & ~state.fallen
 
     def metrics(self, engine: Engine, state: PushedState) -> dict[str, Array]:
-        x, y = state.force.T
+        (x, y), xp = state.force.T, namespace(state.force)
         return {
-            "pelvis_height [m]": state.height.copy(),
-            "speed [m/s]": np.hypot(state.velocity[:, 0], state.velocity[:, 1]),
-            "push [N]": np.hypot(x, y),
+            "pelvis_height [m]": copied(state.height),
+            "speed [m/s]": xp.hypot(state.velocity[:, 0], state.velocity[:, 1]),
+            "push [N]": xp.hypot(x, y),
         }
 
     def markers(self, state: PushedState, env: int) -> list[Marker]:

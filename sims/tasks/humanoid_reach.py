@@ -23,7 +23,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from sims.arrays import Array, Mask
+from sims.arrays import (
+    Array,
+    Chosen,
+    Mask,
+    copied,
+    empty,
+    like,
+    maybe,
+    namespace,
+    pick,
+    zeros,
+)
 from sims.dials import vector
 from sims.draws import Draws
 from sims.engine import Engine
@@ -33,6 +44,7 @@ from sims.tasks.humanoid_feet import SIDES
 from sims.tasks.rewards import tolerance
 
 TARGETS = 4
+_EACH = np.arange(TARGETS)
 EACH = 3.0
 """How long a target is there [s]."""
 RADIUS = 0.05
@@ -121,65 +133,69 @@ class HumanoidReach(HumanoidTask):
         """Control steps of a target."""
         return round(EACH / self.control_dt)
 
-    def new_state(self, num_envs: int) -> HumanoidReachState:
+    def new_state(self, engine: Engine) -> HumanoidReachState:
         return HumanoidReachState(
-            **self.memory(num_envs),
-            start=np.zeros((num_envs, 4)),
-            goal=np.zeros((num_envs, 3)),
-            hand=np.zeros(num_envs, np.int64),
-            goals=np.zeros((num_envs, TARGETS, 3)),
-            hands=np.zeros((num_envs, TARGETS), np.int64),
-            palms=np.zeros((num_envs, 2, 3)),
-            held=np.zeros(num_envs, np.int64),
-            reached=np.zeros((num_envs, TARGETS), bool),
+            **self.memory(engine),
+            start=zeros(engine.qpos, 4),
+            goal=zeros(engine.qpos, 3),
+            hand=zeros(engine.qpos, dtype=int),
+            goals=zeros(engine.qpos, TARGETS, 3),
+            hands=zeros(engine.qpos, TARGETS, dtype=int),
+            palms=zeros(engine.qpos, 2, 3),
+            held=zeros(engine.qpos, dtype=int),
+            reached=zeros(engine.qpos, TARGETS, dtype=bool),
         )
 
     def reset(
         self, engine: Engine, state: HumanoidReachState, where: Mask, draws: Draws
     ) -> None:
-        rows = np.flatnonzero(where)
-        self._draw_targets(state, rows, draws.at(rows))
-        state.held[rows] = 0
-        state.reached[rows] = False
+        chosen = Chosen(where)
+        self._draw_targets(state, chosen, chosen.draws(draws))
+        chosen.put(state.held, 0)
+        chosen.put(state.reached, False)
         self.place(engine, state, where, draws)
-        state.start[rows, :2] = state.place[rows, :2]
-        state.start[rows, 2:] = state.heading[rows]
+        chosen.put(state.start[:, :2], chosen.of(state.place)[:, :2])
+        chosen.put(state.start[:, 2:], chosen.of(state.heading))
         self._see_palms(engine, state)
 
     def _draw_targets(
-        self, state: HumanoidReachState, rows: np.ndarray, drawn: Draws
+        self, state: HumanoidReachState, chosen: Chosen, drawn: Draws
     ) -> None:
         many = (TARGETS,)
-        hands = (drawn.uniform("hand", 0, 2, many)).astype(np.int64)
+        hands, xp = drawn.uniform("hand", 0, 2, many), namespace(drawn.keys)
+        hands = xp.astype(hands, xp.int64)
         # uniform over the shell's volume, as far as distance goes
         low, high = FAR
-        distance = np.cbrt(drawn.uniform("distance", low**3, high**3, many))
-        outwards = np.radians(drawn.uniform("outwards", *OUTWARDS, many))
-        lowest, highest = np.sin(np.radians(UP))
+        distance = xp.cbrt(drawn.uniform("distance", low**3, high**3, many))
+        outwards = xp.deg2rad(drawn.uniform("outwards", *OUTWARDS, many))
+        lowest, highest = np.sin(np.radians(UP)).tolist()
         rise = drawn.uniform("rise", lowest, highest, many)
-        level = np.sqrt(1 - rise * rise)
-        side = np.where(hands == 0, 1.0, -1.0)
-        away = (level * np.cos(outwards), side * level * np.sin(outwards), rise)
-        shoulders, palms = (places[hands] for places in self._hanging)
-        goals = shoulders + distance[:, :, None] * np.stack(away, axis=2)
-        share = NEAREST + (1 - NEAREST) * self.ease(state, rows)[:, None, None]
-        state.goals[rows], state.hands[rows] = palms + share * (goals - palms), hands
-        state.goal[rows], state.hand[rows] = state.goals[rows, 0], hands[:, 0]
+        level = xp.sqrt(1 - rise * rise)
+        side = xp.where(hands == 0, 1.0, -1.0)
+        away = (level * xp.cos(outwards), side * level * xp.sin(outwards), rise)
+        shoulders, palms = (like(places, rise)[hands] for places in self._hanging)
+        goals = shoulders + distance[:, :, None] * xp.stack(away, axis=2)
+        share = NEAREST + (1 - NEAREST) * self.ease(state, chosen)[:, None, None]
+        chosen.put(state.goals, palms + share * (goals - palms))
+        chosen.put(state.hands, hands)
+        chosen.put(state.goal, chosen.of(state.goals)[:, 0])
+        chosen.put(state.hand, hands[:, 0])
 
     def remember(self, engine: Engine, state: HumanoidReachState) -> None:
         """Judge the control step by the target that was there, then go on."""
         self._see_palms(engine, state)
         state.held += 1
         state.held *= self.distance(state) < RADIUS
-        which = np.minimum((state.steps - 1) // self._period, TARGETS - 1)
+        xp = namespace(state.steps)
+        which = xp.minimum((state.steps - 1) // self._period, TARGETS - 1)
         done = state.held >= round(HOLD / self.control_dt)
-        state.reached[np.flatnonzero(done), which[done]] = True
+        state.reached |= done[:, None] & (which[:, None] == like(_EACH, which))
         due = (state.steps % self._period == 0) & (state.steps < self.max_steps)
-        if due.any():
-            rows = np.flatnonzero(due)
-            state.held[rows] = 0
-            state.goal[rows] = state.goals[rows, which[rows] + 1]
-            state.hand[rows] = state.hands[rows, which[rows] + 1]
+        if maybe(due):
+            chosen, new = Chosen(due), xp.minimum(which + 1, TARGETS - 1)
+            chosen.put(state.held, 0)
+            chosen.put(state.goal, chosen.of(pick(state.goals, new)))
+            chosen.put(state.hand, chosen.of(pick(state.hands, new)))
 
     def _see_palms(self, engine: Engine, state: HumanoidReachState) -> None:
         for side, name in enumerate(SIDES):
@@ -189,23 +205,22 @@ class HumanoidReach(HumanoidTask):
         """(num_envs, 3) the present target in the world [m]."""
         x, y, cos, sin = state.start.T
         ahead, aside, up = state.goal.T
-        return np.stack(
+        return namespace(x).stack(
             [x + cos * ahead - sin * aside, y + sin * ahead + cos * aside, up], axis=1
         )
 
     def offset(self, state: HumanoidReachState) -> Array:
         """(num_envs, 3) from the hand's palm to the target, in the world [m]."""
-        rows = np.arange(len(state.hand))
-        return self.target_place(state) - state.palms[rows, state.hand]
+        return self.target_place(state) - pick(state.palms, state.hand)
 
     def distance(self, state: HumanoidReachState) -> Array:
         """(num_envs,) the length of that [m]."""
         x, y, z = self.offset(state).T
-        return np.sqrt(x * x + y * y + z * z)
+        return namespace(x).sqrt(x * x + y * y + z * z)
 
     def told(self, state: HumanoidReachState) -> Array:
         cos, sin = state.heading.T
-        out = np.empty((len(state.steps), 8))
+        out = empty(state.height, 8)
         parts = (self.target_place(state) - state.place, self.offset(state))
         for column, (x, y, z) in zip((0, 3), (part.T for part in parts), strict=True):
             out[:, column] = cos * x + sin * y
@@ -216,7 +231,7 @@ class HumanoidReach(HumanoidTask):
 
     def hidden(self, state: HumanoidReachState) -> Array:
         left = self._period - state.steps % self._period
-        return np.stack([state.held, left], axis=1) * self.control_dt
+        return namespace(left).stack([state.held, left], axis=1) * self.control_dt
 
     def term_near(self, engine: Engine, state: HumanoidReachState) -> Array:
         """The palm is at the target."""
@@ -225,7 +240,7 @@ class HumanoidReach(HumanoidTask):
     def outcomes(self, engine: Engine, state: HumanoidReachState) -> dict[str, Mask]:
         """So far: no fall, and whether each target has been reached."""
         reached = {
-            f"target_{i + 1}": state.reached[:, i].copy() for i in range(TARGETS)
+            f"target_{i + 1}": copied(state.reached[:, i]) for i in range(TARGETS)
         }
         return {"upright": ~state.fallen, **reached}
 
@@ -243,7 +258,7 @@ class HumanoidReach(HumanoidTask):
     def metrics(self, engine: Engine, state: HumanoidReachState) -> dict[str, Array]:
         return {
             "hand_error [m]": self.distance(state),
-            "reached": state.reached.sum(axis=1).astype(float),
+            "reached": state.reached.sum(axis=1) * 1.0,
         }
 
     def markers(self, state: HumanoidReachState, env: int) -> list[Marker]:

@@ -7,9 +7,7 @@ velocities here are along the heading, to the left of it, and up.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sims.arrays import Array, Mask
+from sims.arrays import Array, Mask, columns, namespace, zeros
 from sims.engine import Engine
 from sims.task import TaskState
 from sims.tasks.humanoid_feet import TOUCHING
@@ -59,10 +57,10 @@ class Sight(TaskState):
         return self.forces[:, :, 2] > TOUCHING
 
 
-def new_sight(num_envs: int) -> dict[str, Array]:
+def new_sight(engine: Engine) -> dict[str, Array]:
     """The fields of :class:`Sight`, nothing seen yet."""
-    seen = {name: np.zeros((num_envs, *size)) for name, size in SIZES.items()}
-    return {"steps": np.zeros(num_envs, np.int64), **seen}
+    seen = {name: zeros(engine.qpos, *size) for name, size in SIZES.items()}
+    return {"steps": zeros(engine.qpos, dtype=int), **seen}
 
 
 def look(task: "HumanoidTask", engine: Engine, state: Sight) -> None:
@@ -82,19 +80,21 @@ def look(task: "HumanoidTask", engine: Engine, state: Sight) -> None:
 
 def _look_at_pelvis(task: "HumanoidTask", engine: Engine, state: Sight) -> None:
     # elementwise all along, so that bits do not depend on the batch
-    w, x, y, z = np.ascontiguousarray(engine.sensor("imu_orientation").T)
+    w, x, y, z = columns(engine.sensor("imu_orientation"))
     gx, gy, gz = 2 * (w * y - x * z), -2 * (y * z + w * x), 2 * (x * x + y * y) - 1
     gravity = state.gravity
     gravity[:, 0], gravity[:, 1], gravity[:, 2] = gx, gy, gz
     ahead, aside = 1 - 2 * (y * y + z * z), 2 * (w * z + x * y)
     # a pelvis that points straight up or down has no heading; any will do
-    length = np.maximum(np.sqrt(ahead * ahead + aside * aside), 1e-9)
+    xp = namespace(ahead)
+    length = xp.maximum(xp.sqrt(ahead * ahead + aside * aside), 1e-9)
     cos, sin = ahead / length, aside / length
     state.heading[:, 0], state.heading[:, 1] = cos, sin
-    vx, vy, vz, wx, wy, wz = np.ascontiguousarray(engine.qvel[:, :6].T)
+    vx, vy, vz, wx, wy, wz = columns(engine.qvel[:, :6])
     velocity = state.velocity
     velocity[:, 0], velocity[:, 1] = cos * vx + sin * vy, cos * vy - sin * vx
     velocity[:, 2] = vz
     state.turning[:] = -(gx * wx + gy * wy + gz * wz)
     state.place[:] = engine.qpos[:, :3]
-    state.height[:] = engine.qpos[:, 2] - task.ground(*state.place[:, :2].T)
+    x, y = state.place[:, 0], state.place[:, 1]
+    state.height[:] = engine.qpos[:, 2] - task.ground(x, y)

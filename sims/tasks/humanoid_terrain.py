@@ -36,7 +36,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from assets.terrain import KINDS, LEVELS, ROUGHNESS, centres
-from sims.arrays import Array, Mask
+from sims.arrays import Array, Chosen, Mask, copied, like, namespace, zeros
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.ground import Ground
@@ -55,6 +55,9 @@ AHEAD = np.linspace(-0.4, 0.8, 7)
 """Of the scan, along the heading [m]."""
 ASIDE = np.linspace(-0.4, 0.4, 5)
 """Of the scan, to the left of it [m]."""
+SCAN = tuple(a.ravel() for a in np.meshgrid(AHEAD, ASIDE, indexing="ij"))
+"""(35,) each, of all of its places."""
+CENTRES = centres()
 
 
 def _name(ahead: float, aside: float) -> str:
@@ -107,53 +110,59 @@ class HumanoidTerrain(HumanoidWalk):
     def clearances(self, engine: Engine, middles: Array, lowest: Array) -> Array:
         """(num_envs, 2): how high the soles' corners and middles are at least."""
         corners = self.feet.corners(engine)
-        points = np.concatenate([corners, middles[:, :, None]], axis=2)
+        xp = namespace(corners)
+        points = xp.concat([corners, middles[:, :, None]], axis=2)
         x, y, z = (points[:, :, :, axis] for axis in range(3))
-        return np.min(z - self.ground(x, y), axis=2)
+        return xp.min(z - self.ground(x, y), axis=2)
 
-    def new_state(self, num_envs: int) -> HumanoidTerrainState:
+    def new_state(self, engine: Engine) -> HumanoidTerrainState:
         return HumanoidTerrainState(
-            **vars(super().new_state(num_envs)),
-            tile=np.zeros((num_envs, 2), np.int64),
-            scan=np.zeros((num_envs, len(self.secrets))),
-            walked=np.zeros(num_envs),
-            due=np.zeros(num_envs),
+            **vars(super().new_state(engine)),
+            tile=zeros(engine.qpos, 2, dtype=int),
+            scan=zeros(engine.qpos, len(self.secrets)),
+            walked=zeros(engine.qpos),
+            due=zeros(engine.qpos),
         )
 
     def reset(
         self, engine: Engine, state: HumanoidTerrainState, where: Mask, draws: Draws
     ) -> None:
-        state.walked[where] = state.due[where] = 0.0
+        for way in (state.walked, state.due):
+            Chosen(where).put(way, 0.0)
         super().reset(engine, state, where, draws)
         self._look_around(state)
 
     def begin(
-        self, state: HumanoidTerrainState, rows: np.ndarray, drawn: Draws
+        self, state: HumanoidTerrainState, chosen: Chosen, drawn: Draws
     ) -> tuple[Any, Any]:
         """Near the centre of a tile, on its platform."""
         share = drawn.within("roughness", 0.0, ROUGHNESS) / ROUGHNESS
-        level = np.minimum((share * LEVELS).astype(np.int64), LEVELS - 1)
+        xp = namespace(share)
+        level = xp.minimum(xp.astype(share * LEVELS, xp.int64), LEVELS - 1)
         if self.curriculum:
-            reached = state.level[rows]
-            level = np.where(reached < TOP, reached // 2, level)
+            reached = chosen.of(state.level)
+            level = xp.where(reached < TOP, reached // 2, level)
         kind = drawn.integers("ground_kind", 0, len(KINDS) - 1)
-        state.tile[rows, 0], state.tile[rows, 1] = level, kind
-        x, y = (centres()[level, kind] + drawn.uniform("start", -START, START, (2,))).T
+        chosen.put(state.tile[:, 0], level)
+        chosen.put(state.tile[:, 1], kind)
+        off = drawn.uniform("start", -START, START, (2,))
+        x, y = (like(CENTRES, off)[level, kind] + off).T
         return x, y
 
     def remember(self, engine: Engine, state: HumanoidTerrainState) -> None:
         vx, vy = state.command[:, 0], state.command[:, 1]
-        speed = np.sqrt(vx * vx + vy * vy)
+        xp = namespace(vx)
+        speed = xp.sqrt(vx * vx + vy * vy)
         along = vx * state.velocity[:, 0] + vy * state.velocity[:, 1]
         counts = self.control_dt * (state.steps > round(GRACE / self.control_dt))
-        state.walked += counts * along / np.maximum(speed, 1e-9)
+        state.walked += counts * along / xp.maximum(speed, 1e-9)
         state.due += counts * speed
         super().remember(engine, state)
         self._look_around(state)
 
     def _look_around(self, state: HumanoidTerrainState) -> None:
         cos, sin = state.heading[:, 0, None], state.heading[:, 1, None]
-        ahead, aside = (a.ravel() for a in np.meshgrid(AHEAD, ASIDE, indexing="ij"))
+        ahead, aside = (like(places, cos) for places in SCAN)
         x, y = state.place[:, 0, None], state.place[:, 1, None]
         around = self.ground(
             x + cos * ahead - sin * aside, y + sin * ahead + cos * aside
@@ -182,7 +191,7 @@ class HumanoidTerrain(HumanoidWalk):
     def metrics(self, engine: Engine, state: HumanoidTerrainState) -> dict[str, Array]:
         return {
             **super().metrics(engine, state),
-            "level": state.tile[:, 0].astype(float),
-            "walked [m]": state.walked.copy(),
-            "due [m]": state.due.copy(),
+            "level": state.tile[:, 0] * 1.0,
+            "walked [m]": copied(state.walked),
+            "due [m]": copied(state.due),
         }

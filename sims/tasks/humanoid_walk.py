@@ -21,11 +21,23 @@ asks for.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import ClassVar
 
 import numpy as np
 
-from sims.arrays import Array, Mask
+from sims.arrays import (
+    Array,
+    Chosen,
+    Mask,
+    copied,
+    empty,
+    maybe,
+    namespace,
+    pick,
+    zeros,
+)
 from sims.dials import Dial
 from sims.draws import Draws
 from sims.engine import Engine
@@ -127,35 +139,33 @@ class HumanoidWalk(HumanoidTask):
         """Commands in an episode, if each stands for the shortest time."""
         return int(self.max_steps * self.control_dt / HOLD[0]) + 1
 
-    def new_state(self, num_envs: int) -> HumanoidWalkState:
-        def zeros(*shape: int, dtype: type = float) -> Array:
-            return np.zeros((num_envs, *shape), dtype)
-
+    def new_state(self, engine: Engine) -> HumanoidWalkState:
+        beside = engine.qpos
         return HumanoidWalkState(
-            **self.memory(num_envs),
-            phase=zeros(),
-            last=zeros(dtype=int) - 1,
-            raised=zeros(2, dtype=bool),
-            command=zeros(3),
-            commands=zeros(self.most, 3),
-            switches=zeros(self.most, dtype=int),
-            error=zeros(2),
-            errors=zeros(2),
-            counted=zeros(dtype=int),
-            turns=zeros(dtype=int),
-            pause=zeros(dtype=int),
-            longest=zeros(dtype=int),
-            slipped=zeros(),
+            **self.memory(engine),
+            phase=zeros(beside),
+            last=zeros(beside, dtype=int) - 1,
+            raised=zeros(beside, 2, dtype=bool),
+            command=zeros(beside, 3),
+            commands=zeros(beside, self.most, 3),
+            switches=zeros(beside, self.most, dtype=int),
+            error=zeros(beside, 2),
+            errors=zeros(beside, 2),
+            counted=zeros(beside, dtype=int),
+            turns=zeros(beside, dtype=int),
+            pause=zeros(beside, dtype=int),
+            longest=zeros(beside, dtype=int),
+            slipped=zeros(beside),
         )
 
     def reset(
         self, engine: Engine, state: HumanoidWalkState, where: Mask, draws: Draws
     ) -> None:
-        rows = np.flatnonzero(where)
-        drawn = draws.at(rows)
-        self._draw_commands(state, rows, drawn)
-        state.phase[rows] = drawn.uniform("clock", 0, 2 * np.pi)
-        state.last[rows] = -1
+        chosen = Chosen(where)
+        drawn = chosen.draws(draws)
+        self._draw_commands(state, chosen, drawn)
+        chosen.put(state.phase, drawn.uniform("clock", 0, 2 * np.pi))
+        chosen.put(state.last, -1)
         for values in (
             state.raised,
             state.error,
@@ -166,61 +176,67 @@ class HumanoidWalk(HumanoidTask):
             state.longest,
             state.slipped,
         ):
-            values[rows] = 0
+            chosen.put(values, 0)
         self.place(engine, state, where, draws)
 
     def _draw_commands(
-        self, state: HumanoidWalkState, rows: np.ndarray, drawn: Draws
+        self, state: HumanoidWalkState, chosen: Chosen, drawn: Draws
     ) -> None:
         # one draw of many numbers is quicker than many
         numbers = drawn.uniform("commands", shape=(4, self.most))
         ahead, aside, turn, hold = (numbers[:, i] for i in range(4))
-        ease = self.ease(state, rows)[:, None]
+        ease, xp = self.ease(state, chosen)[:, None], namespace(numbers)
         slowest, fastest = AHEAD
         fastest = EASY + (fastest - EASY) * ease
-        state.commands[rows, :, 0] = slowest + (fastest - slowest) * ahead
-        state.commands[rows, :, 1] = ASIDE * ease * (2 * aside - 1)
-        state.commands[rows, :, 2] = TURN * ease * (2 * turn - 1)
+        commands = [
+            slowest + (fastest - slowest) * ahead,
+            ASIDE * ease * (2 * aside - 1),
+            TURN * ease * (2 * turn - 1),
+        ]
+        for column, values in enumerate(commands):
+            chosen.put(state.commands[:, :, column], values)
         holds = HOLD[0] + (HOLD[1] - HOLD[0]) * hold
-        ends = np.round(np.cumsum(holds, axis=1) / self.control_dt).astype(np.int64)
-        state.switches[rows, 0] = 0
-        state.switches[rows, 1:] = ends[:, :-1]
-        state.command[rows] = state.commands[rows, 0]
+        ends = xp.round(xp.cumulative_sum(holds, axis=1) / self.control_dt)
+        chosen.put(state.switches[:, 0], 0)
+        chosen.put(state.switches[:, 1:], xp.astype(ends, xp.int64)[:, :-1])
+        chosen.put(state.command, chosen.of(state.commands)[:, 0])
 
     def remember(self, engine: Engine, state: HumanoidWalkState) -> None:
         """Judge the control step by the command that was in force, then go on."""
+        xp = namespace(state.error)
         off = state.velocity[:, :2] - state.command[:, :2]
         x, y = off[:, 0], off[:, 1]
-        state.error[:, 0] = np.sqrt(x * x + y * y)
-        state.error[:, 1] = np.abs(state.turning - state.command[:, 2])
+        state.error[:, 0] = xp.sqrt(x * x + y * y)
+        state.error[:, 1] = xp.abs(state.turning - state.command[:, 2])
         stepped = count_steps(state, state.soles, state.standing)
         tick(state, self.control_dt)
         counts = state.steps > round(GRACE / self.control_dt)
         state.counted += counts
         state.errors += state.error * counts[:, None]
         state.turns += stepped & counts
-        state.pause[:] = np.where(stepped, 0, state.pause + counts)
-        np.maximum(state.longest, state.pause, out=state.longest)
+        state.pause[:] = xp.where(stepped, 0, state.pause + counts)
+        state.longest[:] = xp.maximum(state.longest, state.pause)
         slips = state.slips[:, 0] + state.slips[:, 1]
         state.slipped += slips * self.control_dt * counts
         due = state.switches == state.steps[:, None]
-        if due.any():
-            env, which = np.nonzero(due)
-            state.command[env] = state.commands[env, which]
+        if maybe(due):  # one of them, where any is
+            new = pick(state.commands, xp.argmax(xp.astype(due, xp.int64), axis=1))
+            chosen = Chosen(xp.any(due, axis=1))
+            chosen.put(state.command, chosen.of(new))
 
     def told(self, state: HumanoidWalkState) -> Array:
-        out = np.empty((len(state.steps), 5))
+        out, xp = empty(state.phase, 5), namespace(state.phase)
         out[:, :3] = state.command
-        out[:, 3], out[:, 4] = np.sin(state.phase), np.cos(state.phase)
+        out[:, 3], out[:, 4] = xp.sin(state.phase), xp.cos(state.phase)
         return out
 
     def term_velocity(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """The pelvis is as fast as commanded."""
-        return np.exp(-(state.error[:, 0] ** 2) / SIGMA)
+        return namespace(state.error).exp(-(state.error[:, 0] ** 2) / SIGMA)
 
     def term_turning(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """It turns as fast as commanded."""
-        return np.exp(-(state.error[:, 1] ** 2) / SIGMA)
+        return namespace(state.error).exp(-(state.error[:, 1] ** 2) / SIGMA)
 
     def term_clock(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Soles are as high as the clock says."""
@@ -229,13 +245,14 @@ class HumanoidWalk(HumanoidTask):
 
     def term_grip(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Feet that press the ground do not slip."""
-        fastest = np.maximum(state.slips[:, 0], state.slips[:, 1])
+        fastest = namespace(state.slips).maximum(state.slips[:, 0], state.slips[:, 1])
         return tolerance(fastest, upper=0.05, margin=0.5)
 
     def tracks(self, state: HumanoidWalkState) -> Mask:
         """(num_envs,) whether velocities were right so far."""
-        most = state.counted[:, None] * np.array([SPEED_ERROR, TURN_ERROR])
-        return (state.errors < most).all(axis=1)
+        speed, turning = state.errors[:, 0], state.errors[:, 1]
+        right = speed < state.counted * SPEED_ERROR
+        return right & (turning < state.counted * TURN_ERROR)
 
     def outcomes(self, engine: Engine, state: HumanoidWalkState) -> dict[str, Mask]:
         """So far: no fall, velocities, steps in turn, no slipping."""
@@ -249,18 +266,19 @@ class HumanoidWalk(HumanoidTask):
     def success(self, engine: Engine, state: HumanoidWalkState) -> Mask:
         """Whether it has walked to the end, and all was right."""
         met = self.outcomes(engine, state).values()
-        return (state.steps >= self.max_steps) & np.logical_and.reduce(list(met))
+        return reduce(and_, met, state.steps >= self.max_steps)
 
     def mastered(self, state: HumanoidWalkState) -> Mask:
         return ~state.fallen & self.tracks(state)
 
     def metrics(self, engine: Engine, state: HumanoidWalkState) -> dict[str, Array]:
         return {
-            "velocity_error [m/s]": state.error[:, 0].copy(),
-            "turning_error [rad/s]": state.error[:, 1].copy(),
-            "left_sole [m]": state.soles[:, 0].copy(),
-            "right_sole [m]": state.soles[:, 1].copy(),
-            "slip_per_step [m]": state.slipped / np.maximum(state.turns, 1),
+            "velocity_error [m/s]": copied(state.error[:, 0]),
+            "turning_error [rad/s]": copied(state.error[:, 1]),
+            "left_sole [m]": copied(state.soles[:, 0]),
+            "right_sole [m]": copied(state.soles[:, 1]),
+            "slip_per_step [m]": state.slipped
+            / namespace(state.turns).maximum(state.turns, 1),
         }
 
     def markers(self, state: HumanoidWalkState, env: int) -> list[Marker]:

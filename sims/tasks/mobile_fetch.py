@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask, assign
+from sims.arrays import Array, Mask, assign, copied, like, namespace, sent, zeros
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.randomization import FieldTerm, Randomization
@@ -29,6 +29,9 @@ CARRIED = 1.0
 """How far from its start a cube is carried [m]."""
 STILL = 0.05
 """Below this speed it lies [m/s]."""
+
+_SPREAD = np.array([0.05, 0.04, 0.1])
+"""Of the base at the start, either way [m], [m], [rad]."""
 
 
 def _tray_place(axis: int, low: float, high: float) -> FieldTerm:
@@ -106,50 +109,53 @@ class MobileAlohaFetch(AlohaTask):
         servos = [int(self.model.actuator(name).id) for name in BASE]
         return np.array(joints), np.array(servos)
 
-    def new_state(self, num_envs: int) -> FetchState:
-        return FetchState(**self.memory(num_envs), begin=np.zeros((num_envs, 2)))
+    def new_state(self, engine: Engine) -> FetchState:
+        return FetchState(**self.memory(engine), begin=zeros(engine.qpos, 2))
 
     def reset(
         self, engine: Engine, state: FetchState, where: Mask, draws: Draws
     ) -> None:
         super().reset(engine, state, where, draws)
-        qpos = engine.qpos.copy()
-        spread = np.array([0.05, 0.04, 0.1])
-        qpos[:, self._base[0]] = draws.uniform("base", -spread, spread, (3,))
-        engine.reset(where, qpos, np.zeros_like(engine.qvel))
+        qpos = copied(engine.qpos)
+        drawn = sent(draws.uniform("base", -_SPREAD, _SPREAD, (3,)), qpos)
+        qpos[:, like(self._base[0], qpos)] = drawn
+        engine.reset(where, qpos, namespace(qpos).zeros_like(engine.qvel))
         assign(state.begin, engine.pose("cube")[0][:, :2], where)
 
-    def place(self, draws: Draws) -> np.ndarray:
+    def place(self, draws: Draws) -> Array:
         x = draws.uniform("cube_x", 0.62, 0.70)
         y = draws.uniform("cube_y", -0.2, 0.2)
         yaw = draws.uniform("cube_yaw", -0.3, 0.3)
-        return upright(np.stack([x, y, np.full_like(x, 0.03)], axis=1), yaw)[:, None]
+        xp = namespace(x)
+        return upright(xp.stack([x, y, xp.full_like(x, 0.03)], axis=1), yaw)[:, None]
 
     def command(self, engine: Engine, action: Array) -> None:
         """The arms' servos, and the base's along its heading."""
         super().command(engine, action)
         joints, servos = self._base
-        low, high = self.action_spec.limits()
-        drive = np.clip(action[:, 14:], low[14:], high[14:])
-        yaw = engine.qpos[:, joints[2]]
-        engine.ctrl[:, servos[0]] = drive[:, 0] * np.cos(yaw)
-        engine.ctrl[:, servos[1]] = drive[:, 0] * np.sin(yaw)
-        engine.ctrl[:, servos[2]] = drive[:, 1]
+        yaw, xp = engine.qpos[:, joints[2]], namespace(action)
+        drive = xp.clip(action[:, 14], -SPEED, SPEED)
+        engine.ctrl[:, servos[0]] = drive * xp.cos(yaw)
+        engine.ctrl[:, servos[1]] = drive * xp.sin(yaw)
+        engine.ctrl[:, servos[2]] = xp.clip(action[:, 15], -TURN, TURN)
 
     def sensed(self, engine: Engine) -> Array:
         arms = super().sensed(engine)
-        return np.concatenate([arms, engine.qpos[:, self._base[0]]], axis=1)
+        base = engine.qpos[:, like(self._base[0], engine.qpos)]
+        return namespace(arms).concat([arms, base], axis=1)
 
     def surroundings(self, engine: Engine, state: FetchState) -> Array:
         poses = super().surroundings(engine, state)
-        return np.concatenate([poses, engine.pose("tray")[0][:, :2]], axis=1)
+        tray = engine.pose("tray")[0][:, :2]
+        return namespace(poses).concat([poses, tray], axis=1)
 
     def conditions(self, engine: Engine, state: FetchState) -> list[Mask]:
         cube, tray = engine.pose("cube")[0], engine.pose("tray")[0]
         hands = [self.touches(engine, f"{side}/gripper", "cube") for side in SIDES]
         touched = hands[0] | hands[1]
         lifted = touched & (cube[:, 2] > LIFTED)
-        far = np.linalg.norm(cube[:, :2] - state.begin, axis=1) > CARRIED
-        on = (np.abs(cube - tray)[:, :2] < TRAY_HALF).all(1) & (cube[:, 2] < LYING)
-        still = np.linalg.norm(engine.velocity("cube")[:, :3], axis=1) < STILL
+        norm = namespace(cube).linalg.vector_norm
+        far = norm(cube[:, :2] - state.begin, axis=1) > CARRIED
+        on = (abs(cube - tray)[:, :2] < TRAY_HALF).all(1) & (cube[:, 2] < LYING)
+        still = norm(engine.velocity("cube")[:, :3], axis=1) < STILL
         return [touched, lifted, lifted & far, on & still & ~touched]

@@ -7,9 +7,11 @@ in [0, 1], multiply, and can be read.
 
 import numpy as np
 
-from sims.arrays import Array
+from sims.arrays import Array, namespace
 
 VALUE_AT_MARGIN = 0.1
+_SCALE = float(np.sqrt(-np.log(VALUE_AT_MARGIN)))
+"""Of a Gaussian that is there at a distance of 1."""
 
 
 def tolerance(x: Array, *, upper: float, margin: float) -> Array:
@@ -23,5 +25,6 @@ def tolerance(x: Array, *, upper: float, margin: float) -> Array:
     Returns:
         Values in (0, 1], of the shape of ``x``.
     """
-    outside = np.maximum(x - upper, 0.0) * (np.sqrt(-np.log(VALUE_AT_MARGIN)) / margin)
-    return np.exp(-outside * outside)
+    xp = namespace(x)
+    outside = xp.maximum(x - upper, 0.0) * (_SCALE / margin)
+    return xp.exp(-outside * outside)

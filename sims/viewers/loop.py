@@ -286,7 +286,7 @@ class Session:
         """What to draw beside the scene: of the task, the push, the contacts and the
         guest."""
         return [
-            *self.env.task.markers(self.env.state, self.shown),
+            *self.env.markers(self.shown),
             *self.pushes.markers(self.shown),
             *self.contacts.markers(self.shown),
             *self.guest.markers(),

@@ -10,6 +10,7 @@ import pytest
 
 from ml.spec import ArraySpec
 from sims import make_env
+from sims.arrays import Chosen
 from sims.draws import Draws
 from sims.engines import ENGINES
 from sims.randomization import Push, Randomization, encoder_bias, sensor_noise
@@ -134,19 +135,19 @@ def test_nothing_accumulates_over_a_thousand_resets() -> None:
     check_bias()
 
 
-def adding_up(self: Sensing, rows: np.ndarray, draws: Draws) -> None:
+def adding_up(self: Sensing, chosen: Chosen, draws: Draws) -> None:
     for group, term, columns in self._biased:
         size = (len(columns),)
-        drawn = draws.at(rows).uniform(f"{term.name}:{group}", *term.bias, size)
-        self._bias[group][np.ix_(rows, columns)] += drawn
+        drawn = chosen.draws(draws).uniform(f"{term.name}:{group}", *term.bias, size)
+        self._bias[group][np.ix_(chosen.rows, columns)] += drawn
 
 
-def for_everybody(self: Sensing, rows: np.ndarray, draws: Draws) -> None:
+def for_everybody(self: Sensing, chosen: Chosen, draws: Draws) -> None:
     for group, term, columns in self._biased:
         size = (len(columns),)
         drawn = draws.uniform(f"{term.name}:{group}", *term.bias, size)
-        if len(rows):
-            self._bias[group][:, columns] = drawn[rows[0]]
+        if len(chosen.rows):
+            self._bias[group][:, columns] = drawn[chosen.rows[0]]
 
 
 @pytest.mark.parametrize("broken", [adding_up, for_everybody])

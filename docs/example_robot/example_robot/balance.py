@@ -13,7 +13,7 @@ import numpy as np
 
 from assets import load_model
 from ml.spec import ArraySpec
-from sims.arrays import Array, Mask, Obs, assign
+from sims.arrays import Array, Mask, Obs, assign, namespace, zeros
 from sims.draws import Draws
 from sims.engine import Engine
 from sims.randomization import (
@@ -106,18 +106,18 @@ class CartPoleBalance(TaskDefaults):
             ),
         }
 
-    def new_state(self, num_envs: int) -> BalanceState:
+    def new_state(self, engine: Engine) -> BalanceState:
         return BalanceState(
-            steps=np.zeros(num_envs, np.int64), held=np.zeros(num_envs, np.int64)
+            steps=zeros(engine.qpos, dtype=int), held=zeros(engine.qpos, dtype=int)
         )
 
     def reset(
         self, engine: Engine, state: BalanceState, where: Mask, draws: Draws
     ) -> None:
-        qpos = np.zeros((engine.num_envs, 2))
+        qpos, rest = zeros(engine.qpos, 2), zeros(engine.qpos, 2)
         qpos[:, 0] = draws.uniform("place", -0.3, 0.3)
         qpos[:, 1] = draws.uniform("lean", -0.15, 0.15)
-        engine.reset(where, qpos, np.zeros((engine.num_envs, 2)))
+        engine.reset(where, qpos, rest)
         assign(state.held, 0, where)
 
     def advance(self, engine: Engine, state: BalanceState, action: Array) -> None:
@@ -126,20 +126,21 @@ class CartPoleBalance(TaskDefaults):
         state.steps += 1
         place, lean = engine.qpos[:, 0], engine.qpos[:, 1]
         state.held += 1
-        state.held *= (np.abs(lean) < UPRIGHT) & (np.abs(place) < MIDDLE)
+        state.held *= (abs(lean) < UPRIGHT) & (abs(place) < MIDDLE)
 
     def observe(self, engine: Engine, state: BalanceState) -> Obs:
-        return {"state": np.concatenate([engine.qpos, engine.qvel], axis=1)}
+        xp = namespace(engine.qpos)
+        return {"state": xp.concat([engine.qpos, engine.qvel], axis=1)}
 
     def reward(self, engine: Engine, state: BalanceState) -> dict[str, Array]:
-        place, lean = np.abs(engine.qpos).T
+        place, lean = abs(engine.qpos).T
         return {
             "upright": 0.8 * tolerance(lean, upper=UPRIGHT, margin=0.3),
             "middle": 0.2 * tolerance(place, upper=MIDDLE, margin=1.0),
         }
 
     def terminated(self, engine: Engine, state: BalanceState) -> Mask:
-        return np.abs(engine.qpos[:, 1]) > FALLEN
+        return abs(engine.qpos[:, 1]) > FALLEN
 
     def success(self, engine: Engine, state: BalanceState) -> Mask:
         done = state.steps >= self.max_steps
