@@ -10,6 +10,7 @@ there is no list of rows where a mask will do (:class:`Chosen`), no question whe
 there is anything to do (:func:`maybe`), and constants travel once (:func:`like`).
 """
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,11 @@ def namespace(array: Array) -> Any:
     """The functions for an array: ``numpy``, or torch under the same names."""
     if isinstance(array, _HOSTED):
         return np
+    return _tensors()
+
+
+@cache
+def _tensors() -> Any:
     from sims import tensors
 
     return tensors

@@ -9,6 +9,10 @@ from assets.errors import unknown
 
 ALGORITHMS: dict[str, tuple[str, str]] = {
     "fastsac": ("policies.rl.fastsac", "FastSAC: off-policy, for many environments"),
+    "fasttd3": (
+        "policies.rl.fasttd3",
+        "FastTD3: off-policy, each world explores its way",
+    ),
     "ppo": ("policies.rl.ppo", "PPO: on-policy, steady, wants many environments"),
     "flashsac": ("policies.rl.flashsac", "FlashSAC: few updates, each worth more"),
     "sac": ("policies.rl.sac", "soft actor-critic, off-policy, with a learned entropy"),

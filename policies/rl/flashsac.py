@@ -3,7 +3,7 @@
 Holiday Robotics 2026, on SAC by Haarnoja et al. 2018 (arXiv:1812.05905). Fewer updates
 learn more, since nothing grows while they do:
 
-* networks of :mod:`policies.rl.residual`: batch norm before each product, weights of
+* networks of :mod:`policies.rl.residual`: batch norm after each product, weights of
   length 1, brought back after every step;
 * the critics see now and next in one batch, ``cat(obs, next_obs)``, so that batch norm
   has the same statistics for a guess and for what it is to become (Bhatt et al. 2024,

@@ -29,14 +29,23 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from assets.errors import UsageError
+from assets.errors import UsageError, unknown
 from policies.rl.algorithms import Algorithm
-from policies.rl.clipped import ClippedActor, GaussianPolicy, density, perceptron
+from policies.rl.clipped import (
+    ACTIVATIONS,
+    ClippedActor,
+    GaussianPolicy,
+    density,
+    perceptron,
+)
 from policies.rl.config import RLConfig
 from policies.rl.learner import optimizer
 from policies.rl.networks import RunningNorm
 from policies.rl.on_policy import OnPolicyLearner, OnPolicyLoop, Rollout, advantages
 from policies.rl.worlds import MirrorMaps, Sizes
+
+OVER = ("batch", "rollout", "no")
+"""What advantages are normalised over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +113,10 @@ class PPOConfig(RLConfig):
                 f"batch_size is from 2 to the rows of a roll-out ({self.rollout} steps "
                 f"of {self.num_envs} environments: {rows}), got {self.batch_size}"
             )
+        if self.activation not in ACTIVATIONS:
+            raise unknown("activation", self.activation, ACTIVATIONS)
+        if self.normalize_advantage not in OVER:
+            raise unknown("normalize_advantage", self.normalize_advantage, OVER)
         for name in ("hidden", "critic_hidden"):
             widths = getattr(self, name)
             if not widths or min(widths) < 1:

@@ -57,6 +57,8 @@ class GymnasiumEngine:
         self.envs = [facts.make() for _ in range(num_envs)]
         self.model: Any = self.envs[0].unwrapped.model if facts.has_scene else None
         """MuJoCo's; None where the environment is not simulated by it."""
+        self.qpos = self.qvel = self.ctrl = np.zeros((num_envs, 0))
+        """None are shown: the environments keep theirs to themselves."""
         self.obs = {
             group: np.zeros((num_envs, spec.size), spec.dtype)
             for group, spec in facts.obs_spec.items()

@@ -371,7 +371,9 @@ def upright(positions: Array, yaw: Array | None = None) -> Array:
         positions: (..., 3) [m].
         yaw: (...) turned about the vertical [rad]; None: not turned.
     """
-    xp, poses = namespace(positions), zeros(positions, *positions.shape[1:-1], 7)
+    xp, where = namespace(positions), positions.device
+    size = (*positions.shape[:-1], 7)
+    poses = xp.zeros(size, dtype=positions.dtype, device=where)
     poses[..., :3] = positions
     poses[..., 3] = 1.0 if yaw is None else xp.cos(yaw / 2)
     if yaw is not None:

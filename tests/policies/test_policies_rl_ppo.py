@@ -291,6 +291,10 @@ def test_ppo_refuses() -> None:
         small(gamma=1.0)
     with pytest.raises(UsageError, match="at least 1 wide"):
         small(hidden=())
+    with pytest.raises(UsageError, match="Did you mean 'tanh'"):
+        small(activation="tan")
+    with pytest.raises(UsageError, match="Did you mean 'rollout'"):
+        small(normalize_advantage="rollouts")
 
 
 def test_a_resumed_training_is_the_same_to_the_bit(tmp_path: Path) -> None:
@@ -303,7 +307,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(tmp_path: Path) -> None:
         out = tmp_path / str(len(stops))
         for index, steps in enumerate(stops):
             config = algorithm.config(**given, steps=steps)
-            options = {"task": "gym-half-cheetah", "out": out, "progress": False}
+            options = {"task": "Pendulum-v1", "out": out, "progress": False}
             result = train("ppo", config, resume=index > 0, **options)
             assert result.steps == steps
         tensors, _ = load_state(out / STATE)
@@ -320,5 +324,5 @@ def test_a_training_that_breaks_down_says_what_to_lower(tmp_path: Path) -> None:
         **{"rates": (1e38, 1e38), "evaluate_minutes": 0.0, "steps": 256, "threads": 1},
         **{"tensorboard": False, "evaluate_episodes": 2},
     )
-    with pytest.raises(SandbotError, match="lower --learning-rate or --epochs"):
+    with pytest.raises(SandbotError, match=r"--learning-rate \(1e\+38\) or --epochs"):
         train("ppo", config, task="Pendulum-v1", out=tmp_path / "a", progress=False)

@@ -8,6 +8,7 @@ them to a device, which on the CPU do nothing that could be seen from below.
 import traceback
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -25,6 +26,8 @@ WAITS = {
 """Operations after which the host waits."""
 TO_HOST = ("cpu", "numpy", "item", "tolist", "__array__")
 FROM_HOST = ("as_tensor", "tensor", "asarray", "from_numpy")
+INDEXED = ("__getitem__", "__setitem__")
+"""Where an index that is the host's is sent, too."""
 
 
 class SyncWatch(TorchDispatchMode):
@@ -44,6 +47,8 @@ class SyncWatch(TorchDispatchMode):
             self._watch(torch.Tensor, name, self.waits)
         for name in FROM_HOST:
             self._watch(torch, name, self.sends)
+        for name in INDEXED:
+            self._watch(torch.Tensor, name, self.sends)
         super().__enter__()
         return self
 
@@ -59,7 +64,7 @@ class SyncWatch(TorchDispatchMode):
         if not self._inside:
             if name in WAITS or name.removesuffix(".default") in WAITS:
                 self.waits.append(f"{name} at {_place()}")
-            if name.startswith(("aten::index", "aten::_index")):
+            if name.startswith(("aten::index", "aten::_index")) and len(args) > 1:
                 masks = [i for i in _flat(args[1:2]) if _is_mask(i)]
                 if masks:
                     self.waits.append(f"{name} by a mask at {_place()}")
@@ -70,6 +75,10 @@ class SyncWatch(TorchDispatchMode):
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             if self._inside:
+                return own(*args, **kwargs)
+            if name in INDEXED:
+                if any(isinstance(i, (list, np.ndarray)) for i in _flat(args[1:2])):
+                    seen.append(f"an index at {_place()}")
                 return own(*args, **kwargs)
             if not (owner is torch and isinstance(args[0], torch.Tensor)):
                 seen.append(f"{name} at {_place()}")
@@ -83,8 +92,12 @@ class SyncWatch(TorchDispatchMode):
         setattr(owner, name, watched)
 
 
-def _flat(values: Any) -> list[Any]:
-    return [i for v in values for i in (v if isinstance(v, (list, tuple)) else [v])]
+def _flat(index: Any) -> list[Any]:
+    """The parts of one index, which may be a tuple or a list of several."""
+    (parts,) = index
+    if isinstance(parts, list) and not any(isinstance(p, torch.Tensor) for p in parts):
+        return [parts]
+    return list(parts) if isinstance(parts, (tuple, list)) else [parts]
 
 
 def _is_mask(index: Any) -> bool:
@@ -92,8 +105,9 @@ def _is_mask(index: Any) -> bool:
 
 
 def _place() -> str:
-    """The innermost line of our own rooms."""
+    """The innermost line of our own rooms that is no mere helper."""
     for frame in reversed(traceback.extract_stack()):
-        if "/sims/" in frame.filename and "/tests/" not in frame.filename:
+        ours = "/sims/" in frame.filename and "/tests/" not in frame.filename
+        if ours and not frame.filename.endswith("sims/arrays.py"):
             return f"{frame.filename.rsplit('/sims/', 1)[1]}:{frame.lineno}"
     return "a test"

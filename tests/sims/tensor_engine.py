@@ -7,6 +7,7 @@ single precision, as on a GPU, and only as near as that.
 """
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,8 @@ def alike(found: Any, wanted: Any, what: str, near: Any = TOLERANCE) -> None:
     wanted = np.asarray(wanted)
     kinds = {"f": torch.float32, "i": torch.int64, "b": torch.bool}
     assert found.dtype == kinds[wanted.dtype.kind], (what, found.dtype)
-    off = np.abs(found.numpy() - wanted) if wanted.dtype.kind == "f" else 0
     if wanted.dtype.kind == "f":
+        off = np.abs(found.numpy() - wanted)
         assert (off <= near + TOLERANCE * np.abs(wanted)).all(), (what, off.max())
     else:
         np.testing.assert_array_equal(found.numpy(), wanted, what)
@@ -64,8 +65,9 @@ class Recorder:
         """Fields, as they were read."""
         self.wrenches: dict[str, np.ndarray] = {}
         self.moments = [Moment(0, {}, self._shown())]
-        for name in ("reset", "step", "apply_wrench", "set_field", "get_field"):
-            setattr(self, f"_own_{name}", getattr(engine, name))
+        names = ("reset", "step", "apply_wrench", "set_field", "get_field")
+        self._own: Any = SimpleNamespace(**{n: getattr(engine, n) for n in names})
+        for name in names:
             setattr(engine, name, getattr(self, f"_{name}"))
         for name in ("pose", "velocity"):
             setattr(engine, name, self._frame(name, getattr(engine, name)))
@@ -81,7 +83,7 @@ class Recorder:
         self.moments.append(Moment(substeps, given, self._shown()))
 
     def _reset(self, where: Any, qpos: Any, qvel: Any) -> None:
-        self._own_reset(where, qpos, qvel)
+        self._own.reset(where, qpos, qvel)
         for wrench in self.wrenches.values():
             wrench[where] = 0.0
         given = {"qpos": np.array(qpos)[where], "qvel": np.array(qvel)[where]}
@@ -90,19 +92,19 @@ class Recorder:
     def _step(self, substeps: int = 1) -> None:
         ctrl = self.engine.ctrl.copy()
         pushes = {f"wrench {k}": v.copy() for k, v in self.wrenches.items()}
-        self._own_step(substeps)
+        self._own.step(substeps)
         self._note(substeps, ctrl=ctrl, **pushes)
 
     def _apply_wrench(self, body: str, wrench: Any, where: Any) -> None:
-        self._own_apply_wrench(body, wrench, where)
+        self._own.apply_wrench(body, wrench, where)
         assign(self.wrenches.setdefault(body, np.zeros(wrench.shape)), wrench, where)
 
     def _set_field(self, name: str, values: Any, where: Any) -> None:
         self.fields.append((name, np.array(values), where.copy()))
-        self._own_set_field(name, values, where)
+        self._own.set_field(name, values, where)
 
     def _get_field(self, name: str) -> Any:
-        self.read.append(self._own_get_field(name))
+        self.read.append(self._own.get_field(name))
         return self.read[-1].copy()
 
     def _frame(self, what: str, own: Any) -> Any:

@@ -117,6 +117,9 @@ class FakeEnv:
             self._begin(terminated | truncated)
         return self.observe(), reward, terminated, truncated, info
 
+    def markers(self, env):
+        return self.task.markers(self.state, env)
+
     def save(self):
         return self.episode.copy(), self.state.steps.copy()
 
