@@ -33,7 +33,7 @@ CASES: dict[str, dict[str, Any]] = {
     "pendulum": {
         "task": "Pendulum-v1",
         "gym_id": "Pendulum-v1",
-        "steps": 5_000,
+        "steps": 8_000,
         "every": 1_000,
         "settings": {"learning_rate": 1e-3, "learning_starts": 500, "net": (64, 64)},
     },
