@@ -95,6 +95,8 @@ class FastTD3Config(OffPolicyConfig):
 class FastTD3(OffPolicyLearner):
     """See the module's top."""
 
+    recordable = True
+
     def __init__(
         self,
         sizes: Sizes,
@@ -153,14 +155,23 @@ class FastTD3(OffPolicyLearner):
 
     def update(self, batch: Batch) -> None:
         """Critics; every so often the actor; the target follows."""
-        config = self.config
+        acts = self.next_kind()
         batch = mirrored(batch, self.mirror)
         self.count += 1
         self.norm.update(batch.obs)
         self.learn_values(batch, self.noise(len(batch.obs), self.sizes.action))
-        if self.count % config.actor_every == 0:
+        if acts:
             self.learn_actions(batch.obs)
-        follow(self.target, self.critics, config.tau)
+        follow(self.target, self.critics, self.config.tau)
+
+    def next_kind(self) -> bool:
+        """Whether the actor learns, too."""
+        return (self.count + 1) % self.config.actor_every == 0
+
+    def compile(self) -> None:
+        """Of the losses."""
+        self.learn_values = torch.compile(self.learn_values)
+        self.learn_actions = torch.compile(self.learn_actions)
 
     def learn_values(self, batch: Batch, noise: Tensor) -> None:
         """One step of the critics."""

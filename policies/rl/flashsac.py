@@ -29,7 +29,6 @@ import torch
 from torch import Tensor, nn
 
 from assets.errors import UsageError
-from ml.schedule import cosine_factor
 from policies.rl.algorithms import Algorithm
 from policies.rl.config import OffPolicyConfig
 from policies.rl.distribution import Atoms, cross_entropy
@@ -105,6 +104,8 @@ class FlashSACConfig(OffPolicyConfig):
 class FlashSAC(OffPolicyLearner):
     """See the module's top."""
 
+    recordable = True
+
     def __init__(
         self,
         sizes: Sizes,
@@ -140,8 +141,12 @@ class FlashSAC(OffPolicyLearner):
                 "held": self.held,
             }
         ).to(device)
+        self.rate = torch.tensor(config.learning_rate, device=device)
+        """Learning rate: a tensor, which a recorded update can change."""
+        self.done = torch.zeros((), device=device)
+        """Updates so far, where the rate is."""
         self.optimizers = {
-            name: optimizer(self.nets[name].parameters(), config.learning_rate, device)
+            name: optimizer(self.nets[name].parameters(), self.rate, device)
             for name in ("actor", "critics", "alpha")
         }
         spread = math.log(config.target_std) + 0.5 * math.log(2 * math.pi * math.e)
@@ -163,16 +168,25 @@ class FlashSAC(OffPolicyLearner):
 
     def update(self, batch: Batch) -> None:
         """Every so often actor and temperature; the critics; the target follows."""
-        config = self.config
+        config, acts = self.config, self.next_kind()
         batch = mirrored(batch, self.mirror)
-        self._set_rates()
+        self._set_rate()
         rows, size = len(batch.obs), self.sizes.action
         obs = torch.cat((batch.obs, batch.next_obs))
-        if self.count % config.actor_every == 0:
+        if acts:
             self.learn_actions(obs, self.noise(rows, size))
         self.learn_values(batch, obs, self.noise(rows, size))
         follow(self.target, self.critics, config.tau)
         self.count += 1
+
+    def next_kind(self) -> bool:
+        """Whether the actor learns, too."""
+        return self.count % self.config.actor_every == 0
+
+    def compile(self) -> None:
+        """Of the losses."""
+        self.learn_values = torch.compile(self.learn_values)
+        self.learn_actions = torch.compile(self.learn_actions)
 
     def learn_values(self, batch: Batch, obs: Tensor, noise: Tensor) -> None:
         """One step of the critics.
@@ -244,13 +258,23 @@ class FlashSAC(OffPolicyLearner):
         """Losses, entropy, temperature, mean value and scale of rewards."""
         return dict(zip(WATCHED, self._watched, strict=True))
 
-    def _set_rates(self) -> None:
-        config = self.config
-        factor = cosine_factor(
-            self.count, total=self.total, warmup=0, floor=config.final_rate
-        )
+    def state(self) -> dict[str, Any]:
+        """What the learning rate hangs on."""
+        return {"done": self.done}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take it over; loaded optimisers have a rate of their own."""
+        self.done.copy_(state["done"])
         for one in self.optimizers.values():
-            one.param_groups[0]["lr"] = factor * config.learning_rate
+            one.param_groups[0]["lr"] = self.rate
+
+    def _set_rate(self) -> None:
+        """Half a cosine down to the final rate (:mod:`ml.schedule`), on the device."""
+        config = self.config
+        fallen = 0.5 - 0.5 * torch.cos(math.pi * (self.done / self.total).clamp(max=1))
+        factor = 1 - (1 - config.final_rate) * fallen
+        self.rate.copy_(config.learning_rate * factor)
+        self.done += 1
 
     def _descend(self, name: str, loss: Tensor) -> None:
         chosen = self.optimizers[name]

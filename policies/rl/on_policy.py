@@ -84,14 +84,14 @@ class OnPolicyLearner(Learner):
 class OnPolicyLoop(Loop):
     """On policy: a roll-out a round, then what is learned from it."""
 
-    GENTLER = "--epochs"
+    GENTLER = "--learning-rate or --epochs"
     LESS = "--rollout, --batch-size or --num-envs"
 
     learner: OnPolicyLearner
 
     def play(self, stepping: Stepping) -> None:
         """See the class."""
-        self._whole, self.threads = False, self.threads or torch.get_num_threads()
+        self.threads = self.threads or torch.get_num_threads()
         fields: dict[str, list[Tensor]] = {
             name: [] for name in Rollout.__dataclass_fields__
         }
@@ -108,4 +108,4 @@ class OnPolicyLoop(Loop):
             for name, values in fields.items():
                 values.append(found[name])
         self.learner.update(Rollout(**{k: torch.stack(v) for k, v in fields.items()}))
-        self._whole = True
+        self._watched()  # before anything that is broken acts

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from assets.errors import UsageError
+from ml.schedule import cosine_factor
 from ml.state_file import load_state
 from ml.training_setup import STATE
 from policies.rl.algorithms import find_algorithm
@@ -299,12 +300,20 @@ def test_noise_is_held_for_a_zeta_distributed_time() -> None:
 def test_the_learning_rate_falls_to_a_half() -> None:
     learner = small(steps=400, updates=1.0, num_envs=4)
     assert learner.total == 100
-    rates = []
-    for count in (0, 50, 100, 300):
-        learner.count = count
+    for count in (0, 20, 50, 100, 300):
+        learner.load({"done": torch.tensor(float(count))})
         learner.update(some_batch())
-        rates.append(learner.optimizers["critics"].param_groups[0]["lr"])
-    assert rates == pytest.approx([3e-4, 2.25e-4, 1.5e-4, 1.5e-4])
+        factor = cosine_factor(count, total=100, warmup=0, floor=0.5)
+        for one in learner.optimizers.values():
+            rate = float(one.param_groups[0]["lr"])
+            assert rate == pytest.approx(3e-4 * factor, rel=1e-5)
+    assert rate == pytest.approx(1.5e-4)
+    assert learner.state() == {"done": 301.0}
+    # a loaded optimiser goes by the same tensor
+    critics = learner.optimizers["critics"]
+    critics.load_state_dict(critics.state_dict())
+    learner.load({"done": torch.tensor(50.0)})
+    assert critics.param_groups[0]["lr"] is learner.rate
 
 
 def test_the_actor_is_built_again() -> None:
@@ -356,7 +365,7 @@ def test_a_resumed_training_is_the_same_to_the_bit(tmp_path: Path) -> None:
     for stops in ((160,), (80, 160)):
         out = tmp_path / str(len(stops))
         for index, steps in enumerate(stops):
-            # the learning rate's end goes with the number of steps: none here
+            # the learning rate falls by the number of steps: not here
             config = algorithm.config(**given | {"steps": steps}, final_rate=1.0)
             train("flashsac", config, out=out, resume=index > 0, **options)
         tensors, _ = load_state(out / STATE)
