@@ -15,7 +15,9 @@ FIRST_ID = 2_000_000
 """Identity of the first episode."""
 
 
-def try_out(policy: Any, task: Any, episodes: int, **choices: Any) -> dict[str, float]:
+def try_out(
+    policy: Any, task: Any, episodes: int, *, first_id: int = FIRST_ID, **choices: Any
+) -> dict[str, float]:
     """Fractions of so many episodes with each notion of success, and mean return.
 
     Args:
@@ -23,6 +25,7 @@ def try_out(policy: Any, task: Any, episodes: int, **choices: Any) -> dict[str, 
         task: what is to be done; it has to be one that measures success for "success"
             to be more than 0.
         episodes: how many, side by side.
+        first_id: identity of the first.
         choices: of :func:`sims.make_env`: engine, randomisation, threads.
 
     Returns:
@@ -30,7 +33,7 @@ def try_out(policy: Any, task: Any, episodes: int, **choices: Any) -> dict[str, 
     """
     env = environment_of(policy, task, num_envs=episodes, **choices)
     try:
-        ids = FIRST_ID + np.arange(episodes)
+        ids = first_id + np.arange(episodes)
         obs = env.reset(ids=ids)
         policy.ids = ids
         policy.reset()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Robots, tasks, engines, controllers and policies, each with one line."""
+    """Robots, tasks, engines, controllers, policies and algorithms, one line each."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -47,8 +47,9 @@ def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
     from assets import ROBOTS
     from assets.plugins import working
     from policies import POLICIES
-    from policies.learners import LEARNERS
+    from policies.learners import INTERACTIVE, LEARNERS
     from policies.pretrained import all_pretrained
+    from policies.rl.algorithms import ALGORITHMS
     from sims import ENGINES, TASKS
     from sims.gym_mujoco import GYM_TASKS
 
@@ -70,6 +71,13 @@ def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
         [(name, entry.description) for name, entry in others.items()]
         + [
             ("FOLDER", "a checkpoint that sandbot train wrote"),
+        ],
+    )
+    yield (
+        "algorithms of sandbot train",
+        [
+            (name, description)
+            for name, (_, description) in (LEARNERS | INTERACTIVE | ALGORITHMS).items()
         ],
     )
     trained = [

@@ -87,6 +87,7 @@ def _try(name: str, arguments: Sequence[str]) -> int:
     """Learn by trial and error."""
     from policies.rl.recipes import find_recipe
     from policies.rl.training import train
+    from sims.registry import make_gym_task
 
     task = _peek(arguments, "--task") or _peek(arguments, "--env")
     gpu = _peek(arguments, "--engine") == "warp" and _has_gpu()
@@ -98,6 +99,8 @@ def _try(name: str, arguments: Sequence[str]) -> int:
         given = "both were" if options.task else "neither was"
         raise UsageError(f"give --task, or --env with a Gymnasium id; {given} given")
     task = options.task or options.env
+    if options.env:
+        make_gym_task(options.env)  # refuses what is no Gymnasium id
     result = train(
         name,
         options.config,

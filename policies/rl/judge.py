@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from assets.errors import SandbotError
+from assets.errors import SandbotError, unknown
 from policies.rl.config import RLConfig
 from policies.rl.policy import RLPolicy
 from policies.rl.worlds import split_groups
@@ -25,6 +25,20 @@ FILMS = "videos"
 """Folder in the run's."""
 SIZE = (320, 240)
 """Of a film [pixels]."""
+
+
+def find_profile(task: Any, name: str) -> str:
+    """The randomisation of that name; a task without "train" takes "none".
+
+    Raises:
+        UsageError: the task has no such profile.
+    """
+    profiles = task.randomizations
+    if name in profiles:
+        return name
+    if name == "train":
+        return "none"
+    raise unknown(f"randomisation of {task.name!r}", name, profiles)
 
 
 class Judge:
@@ -50,10 +64,9 @@ class Judge:
         """
         self.task, self.learner, self.config = task, learner, config
         self.folder = folder
-        profile = config.evaluate_randomize
         self._choices: dict[str, Any] = {
             "engine": None if engine == "warp" else engine,
-            "randomize": profile if profile in task.randomizations else "none",
+            "randomize": find_profile(task, config.evaluate_randomize),
         }
         self._films = config.video
 

@@ -37,10 +37,10 @@ class Loop(ABC):
         *("judged_at", "judged_seconds", "threads"),
     )
     """Attributes that are saved as they are."""
-    GENTLER: ClassVar[str] = "--learning-rate"
-    """Options to lower where a training breaks down."""
-    LESS: ClassVar[str] = "--num-envs"
-    """Likewise where memory runs out."""
+    GENTLER: ClassVar[str]
+    """An option to lower where a training breaks down, beside --learning-rate."""
+    LESS: ClassVar[str]
+    """Options to lower where there is no memory left."""
 
     def __init__(
         self,
@@ -133,8 +133,8 @@ class Loop(ABC):
     def broken(self, what: str) -> SandbotError:
         """An error for a training that cannot go on."""
         return SandbotError(
-            f"training broke down at step {self.steps}: {what}; lower {self.GENTLER} "
-            f"(the rate is {self.config.learning_rate:g}); {self._where()}"
+            f"training broke down at step {self.steps}: {what}; lower --learning-rate "
+            f"({self.config.learning_rate:g}) or {self.GENTLER}; {self._where()}"
         )
 
     def _loop(

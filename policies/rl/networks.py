@@ -140,10 +140,10 @@ class GaussianActor(nn.Module):
         """(rows, inputs) -> mean and log of the spread, before the tanh."""
         y = self.trunk(x)
         low, high = self.bounds
-        mean, spread = self.mean(y).float(), self.log_std(y).float()
         if self.plain:
-            return mean, spread.clamp(low, high)
-        return mean, low + 0.5 * (high - low) * (torch.tanh(spread) + 1)
+            return self.mean(y), self.log_std(y).clamp(low, high)
+        spread = torch.tanh(self.log_std(y).float())
+        return self.mean(y).float(), low + 0.5 * (high - low) * (spread + 1)
 
     def sample(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Actions in [-1, 1] and the log of their density.

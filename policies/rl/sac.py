@@ -58,6 +58,11 @@ class SACConfig(OffPolicyConfig):
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work."""
         super().__post_init__()
+        if self.precision != "no":
+            raise UsageError(
+                "sac computes in single precision (precision no), got "
+                f"{self.precision!r}; fastsac knows others"
+            )
         if not self.alpha > 0:
             raise UsageError(f"alpha must be above 0, got {self.alpha:g}")
         if not 0 < self.tau <= 1:

@@ -58,6 +58,11 @@ class TD3Config(OffPolicyConfig):
     def __post_init__(self) -> None:
         """Refuse numbers that cannot work."""
         super().__post_init__()
+        if self.precision != "no":
+            raise UsageError(
+                "td3 computes in single precision (precision no), got "
+                f"{self.precision!r}; fastsac knows others"
+            )
         if self.actor_every < 1:
             raise UsageError(f"actor_every is at least 1, got {self.actor_every}")
         if not 0 < self.tau <= 1:

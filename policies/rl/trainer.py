@@ -24,7 +24,7 @@ class Trainer(Loop):
     """One training from a replay."""
 
     NUMBERS = (*Loop.NUMBERS, "owed")
-    GENTLER = "--learning-rate or --updates"
+    GENTLER = "--updates"
     LESS = "--replay, --batch-size or --num-envs"
 
     learner: OffPolicyLearner

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from assets.errors import UsageError
 from ml.checkpoint import write_checkpoint
 from ml.device import find_device
 from ml.model_card import model_card
@@ -17,7 +16,7 @@ from ml.training_setup import STATE, check_run, open_run
 from policies.rl import state
 from policies.rl.algorithms import ALGORITHMS, find_algorithm
 from policies.rl.config import RLConfig
-from policies.rl.judge import Judge
+from policies.rl.judge import Judge, find_profile
 from policies.rl.loop import Loop
 from policies.rl.policy import build_actor
 from policies.rl.trainer import Trainer
@@ -79,6 +78,8 @@ def train(
     algorithm = find_algorithm(name)
     plain = make_task(task)
     find_sizes(plain)  # refuses what cannot be learned, before anything is built
+    for profile in (config.randomize, config.evaluate_randomize):
+        find_profile(plain, profile)
     check_run(out, resume=resume, overwrite=overwrite)
     with _seeded(config):
         worlds, device = _worlds(plain, config, engine)
@@ -141,16 +142,8 @@ def _worlds(task: Any, config: RLConfig, engine: str | None) -> tuple[Worlds, An
 
 
 def _randomization(task: Any, config: RLConfig) -> Any:
-    """The profile, or what the task has of it."""
-    profiles = task.randomizations
-    if config.randomize not in profiles:
-        if config.randomize == "train":
-            return "none"
-        raise UsageError(
-            f"{task.name} has the randomisations {', '.join(profiles)}, got "
-            f"{config.randomize!r}"
-        )
-    chosen = profiles[config.randomize]
+    """The profile, without what is to be left out."""
+    chosen = task.randomizations[find_profile(task, config.randomize)]
     for term in config.without:
         chosen = chosen.without(term)
     return chosen

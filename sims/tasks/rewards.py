@@ -28,3 +28,21 @@ def tolerance(x: Array, *, upper: float, margin: float) -> Array:
     xp = namespace(x)
     outside = xp.maximum(x - upper, 0.0) * (_SCALE / margin)
     return xp.exp(-outside * outside)
+
+
+def near(error: Array, scale: float) -> Array:
+    """How near something is to what it should be, also where it is far off.
+
+    The mean of a Gaussian, which rewards the last bit of precision, and of a curve with
+    a long tail, 1 / (1 + error^2): whoever is far away still feels which way is nearer,
+    where the Gaussian alone is flat.
+
+    Args:
+        error: of at least 0, any shape and unit.
+        scale: the Gaussian is exp(-error^2 / scale).
+
+    Returns:
+        Values in (0, 1], of the shape of ``error``.
+    """
+    square = error * error
+    return 0.5 * namespace(error).exp(-square / scale) + 0.5 / (1.0 + square)

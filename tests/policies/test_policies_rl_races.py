@@ -6,6 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import stable_baselines3
+from stable_baselines3.common.env_util import make_vec_env
+from torch import nn
 
 from benchmarks import rl_agreement, rl_pendulum, rl_runs
 from policies.rl.algorithms import find_algorithm
@@ -29,6 +31,25 @@ def test_both_sides_have_the_same_settings(case: Any, algorithm: str) -> None:
     assert ours.updates == theirs.gradient_steps == theirs.train_freq.frequency == 1
     assert ours.num_envs == theirs.n_envs == 1
     assert noise == getattr(ours, "explore_std", None)
+
+
+@pytest.mark.parametrize("name", rl_agreement.CASES)
+def test_both_sides_of_ppo_have_the_same_settings(name: str) -> None:
+    case = rl_agreement.setting(name, "ppo")
+    ours = find_algorithm("ppo").config(**rl_agreement.ours(case, "ppo"))
+    given = rl_agreement.theirs(case, "ppo")
+    env = make_vec_env(case["gym_id"], given.pop("n_envs"))
+    theirs = stable_baselines3.PPO("MlpPolicy", env, device="cpu", **given)
+    for name in ("learning_rate", "batch_size", "gamma", "max_grad_norm"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert (ours.lam, ours.clip) == (theirs.gae_lambda, theirs.clip_range(1))
+    assert (ours.num_envs, ours.rollout) == (theirs.n_envs, theirs.n_steps)
+    assert (ours.epochs, ours.normalize) == (theirs.n_epochs, False)
+    assert (ours.value_weight, ours.entropy_weight) == (theirs.vf_coef, theirs.ent_coef)
+    layers = theirs.policy.mlp_extractor.policy_net
+    widths = [m.out_features for m in layers if isinstance(m, nn.Linear)]
+    assert list(ours.hidden) == list(ours.critic_hidden) == widths
+    assert ours.steps % (ours.num_envs * ours.rollout) == 0
 
 
 def test_the_judge_counts_what_gymnasium_pays() -> None:
@@ -85,9 +106,10 @@ def test_the_pendulum_compares_seed_by_seed() -> None:
     rows = [row("theirs", s, 100.0 * (s + 1), -150.0) for s in range(5)]
     rows += [row("ours", s, 20.0 * (s + 1), -140.0 - 10 * s) for s in range(5)]
     lines = rl_pendulum.bars(rows)
-    assert [line["figure"] for line in lines] == pytest.approx([-160, 0.2, 0.2, 5])
-    assert [line["met"] for line in lines] == [False, True, True, True]
+    assert [line["figure"] for line in lines] == pytest.approx([5, -160, 0.2, 0.2])
+    assert [line["met"] for line in lines] == [True, False, True, True]
     means = rl_pendulum.means(rows)
     assert means["ours"]["interval"][0] < -160 < means["ours"]["interval"][1]
-    assert rl_pendulum.bars(rows[:6])[-1]["figure"] == 1  # seeds that both have done
+    assert rl_pendulum.bars(rows[:6])[0]["figure"] == 1  # seeds that both have done
+    assert [line["met"] for line in rl_pendulum.bars(rows[:5])] == [False]
     assert np.isclose(means["theirs"]["return"], -150)

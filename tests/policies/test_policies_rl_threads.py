@@ -79,6 +79,7 @@ def test_measuring_changes_nothing_and_is_remembered(
             work()
         return 2
 
+    torch.set_num_threads(1)
     said: list[int] = []  # and not done: two are slow where others are at work
     monkeypatch.setattr(torch, "set_num_threads", said.append)
     monkeypatch.setattr(trainer, "choose_threads", measured)

@@ -1,0 +1,198 @@
+"""How long do two cores need to learn a task by trial and error?
+
+    python -m benchmarks.rl_minutes [--only arm-reach humanoid-walk] [--seed 0]
+
+Each is what ``sandbot train ALGORITHM --task TASK`` does with the project's recipe, in
+a process of its own. It ends once evaluations on the way say that the task is learned,
+or when its time is over; the time counts all but the evaluations' own episodes and
+imports. Then the checkpoint is judged on episodes that nothing was chosen by. The
+learning curves lie in the record. What the file holds of tasks that a call leaves out
+stays; ``--resume`` goes on with a training that was stopped.
+"""
+
+import argparse
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from benchmarks.record import bar, record, recorded
+
+NAME = "rl_minutes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """A task, and what counts as learned."""
+
+    algorithm: str
+    task: str
+    minutes: float
+    """The longest training [min]."""
+    limit: float
+    """The bar [min]."""
+    figure: str
+    """Of the evaluation, which counts."""
+    enough: float
+    """Of the figure: learned."""
+    stop_at: float = 0.0
+    """Success in an evaluation on the way at which it ends."""
+    episodes: int
+    """Of the judgement at the end."""
+
+
+RACES: dict[str, Race] = {
+    "arm-reach": Race(
+        algorithm="fastsac",
+        task="arm-reach",
+        minutes=3.0,
+        limit=3.0,
+        figure="success",
+        enough=0.95,
+        stop_at=0.99,
+        episodes=500,
+    ),
+    "humanoid-stand": Race(
+        algorithm="fastsac",
+        task="humanoid-stand",
+        minutes=30.0,
+        limit=30.0,
+        figure="success",
+        enough=0.95,
+        stop_at=0.98,
+        episodes=200,
+    ),
+    "humanoid-walk": Race(
+        algorithm="fastsac",
+        task="humanoid-walk",
+        minutes=120.0,
+        limit=120.0,
+        figure="upright",
+        enough=0.95,
+        episodes=200,
+    ),
+    "gym-humanoid": Race(
+        algorithm="flashsac",
+        task="gym-humanoid",
+        minutes=180.0,
+        limit=60.0,
+        figure="return",
+        enough=5000.0,
+        episodes=50,
+    ),
+}
+
+
+def learn(name: str, seed: int, out: Path, resume: bool) -> dict[str, Any]:
+    """One training and its judgement."""
+    from dataclasses import replace
+
+    from ml.metrics_log import read_metrics
+    from policies import make_policy
+    from policies.rl.algorithms import find_algorithm
+    from policies.rl.recipes import find_recipe
+    from policies.rl.training import train
+    from policies.trial import try_out
+    from sims import make_task
+
+    race = RACES[name]
+    recipe = find_recipe(race.algorithm, race.task, gpu=False)
+    config = find_algorithm(race.algorithm).config(**recipe)
+    config = replace(
+        config,
+        seed=seed,
+        minutes=race.minutes,
+        steps=10**10,
+        stop_at=race.stop_at,
+        tensorboard=False,
+    )
+    resume = resume and out.exists()
+    result = train(
+        race.algorithm,
+        config,
+        task=race.task,
+        out=out,
+        resume=resume,
+        overwrite=out.exists() and not resume,
+        progress=False,
+    )
+    task: Any = make_task(race.task)
+    policy = make_policy(out, task, race.episodes)
+    found = try_out(policy, task, race.episodes, first_id=8_000_000)
+    curve = _curve(read_metrics(out), race.figure)
+    reached = [point["minutes"] for point in curve if point[race.figure] >= race.enough]
+    row = {
+        "race": name,
+        **asdict(race),
+        "seed": seed,
+        "seconds": result.seconds,
+        "steps": result.steps,
+        "updates": result.updates,
+        "reached": reached[0] if reached else None,
+        "curve": curve,
+        "n": race.episodes,
+        "judged": found,
+    }
+    if name == "humanoid-walk":
+        from benchmarks.rl_walking import straight
+
+        row["ahead"] = straight(out, race.episodes)
+    return row
+
+
+def _curve(lines: list[dict[str, Any]], figure: str) -> list[dict[str, float]]:
+    """Minutes of training and figures of each evaluation on the way."""
+    points, seconds = [], 0.0
+    for line in lines:
+        seconds = line.get("seconds", seconds)
+        if f"evaluation/{figure}" in line:
+            found = {k[11:]: v for k, v in line.items() if k.startswith("evaluation/")}
+            points.append({"minutes": seconds / 60, "steps": line["step"], **found})
+    return points
+
+
+def bars(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of all that was run."""
+    lines = []
+    for row in rows:
+        name, figure = row["race"], row["figure"]
+        lines.append(
+            bar(f"{name}: {figure}", row["judged"][figure], ">=", row["enough"])
+        )
+        taken = row["seconds"] / 60 if row["reached"] is None else row["reached"]
+        lines.append(bar(f"{name}: training [min]", taken, "<=", row["limit"]))
+        if "ahead" in row:
+            share = row["ahead"]["upright"] / row["ahead"]["n"]
+            what = f"{name}: 20 s ahead at 1 m/s without a fall, share"
+            lines.append(bar(what, share, ">=", 0.95))
+    return lines
+
+
+def main() -> None:
+    """Run, print, record."""
+    parser = argparse.ArgumentParser(description="minutes of training on two cores")
+    parser.add_argument("--only", nargs="+", choices=RACES, default=list(RACES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/rl-minutes"))
+    parser.add_argument("--resume", action="store_true")
+    given = parser.parse_args()
+    rows = [r for r in recorded(NAME, "runs") if r["race"] not in given.only]
+    for name in given.only:
+        arguments = name, given.seed, given.out / name, given.resume
+        with get_context("spawn").Pool(1) as alone:
+            row = alone.apply(learn, arguments)
+        rows.append(row)
+        print(
+            f"{name:16s} {row['seconds'] / 60:.1f} min, {row['steps']:,} steps, "
+            f"{row['updates']:,} updates: {row['figure']} "
+            f"{row['judged'][row['figure']]:.3g} of {row['n']} episodes",
+            flush=True,
+        )
+        record(NAME, {"runs": rows, "bars": bars(rows)})
+    for line in bars(rows):
+        met = "met" if line["met"] else "MISSED"
+        print(f"{line['what']}: {line['figure']:g} ({line['bar']}) {met}")
+
+
+if __name__ == "__main__":
+    main()
