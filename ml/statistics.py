@@ -8,7 +8,8 @@ McNemar (1947) in its exact form: of the pairs that disagree, each direction is 
 coin if both policies are equally good. Pairs that agree say nothing, which is why
 comparisons are paired by seed.
 
-Student (1908), "The probable error of a mean", for returns.
+Student (1908), "The probable error of a mean", for returns; Efron (1979), "Bootstrap
+methods: another look at the jackknife", for differences that are far from normal.
 """
 
 import math
@@ -78,6 +79,45 @@ def mean_interval(values: "ArrayLike", confidence: float = 0.95) -> tuple[float,
     error = float(sample.std(ddof=1)) / math.sqrt(n)
     half = float(stdtrit(n - 1, (1 + confidence) / 2)) * error
     return float(sample.mean()) - half, float(sample.mean()) + half
+
+
+def bootstrap_interval(
+    values: "ArrayLike", confidence: float = 0.95, resamples: int = 9999, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a mean, which asks for no normal values.
+
+    Of paired episodes the values are the differences: how long a robot stood with one
+    policy, less how long with the other.
+
+    Args:
+        values: (n,) independent.
+        confidence: two-sided coverage.
+        resamples: how often n of them are drawn again.
+        seed: of the drawing.
+
+    Raises:
+        UsageError: fewer than two values, or confidence outside (0, 1).
+    """
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    sample = np.asarray(values, float)
+    if sample.ndim != 1 or len(sample) < 2:
+        raise UsageError(
+            f"a bootstrap is of at least two values, got shape {sample.shape}"
+        )
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence is between 0 and 1, got {confidence}")
+    found = bootstrap(
+        (sample,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=resamples,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+        batch=max(1, 2**22 // len(sample)),
+    ).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:

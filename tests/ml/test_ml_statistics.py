@@ -8,7 +8,12 @@ import pytest
 from scipy.stats import binomtest
 
 from assets.errors import UsageError
-from ml.statistics import detectable_difference, mcnemar_exact, wilson_interval
+from ml.statistics import (
+    bootstrap_interval,
+    detectable_difference,
+    mcnemar_exact,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize("n", [1, 5, 50, 200, 500])
@@ -69,3 +74,29 @@ def test_detectable_difference_is_found_that_often() -> None:
     pooled = (a + b) / 2
     z = (b - a) / np.sqrt(2 * pooled * (1 - pooled) / n)
     assert np.mean(np.abs(z) > 1.96) == pytest.approx(0.8, abs=0.02)
+
+
+def test_the_bootstrap_covers_a_mean_of_values_that_are_not_normal() -> None:
+    draws = np.random.default_rng(0).exponential(2.0, (100, 60))
+    inside = 0
+    for sample in draws:
+        low, high = bootstrap_interval(sample, resamples=200)
+        assert low < sample.mean() < high
+        inside += low < 2.0 < high
+    assert 0.86 < inside / len(draws) < 0.99
+
+
+def test_the_bootstrap_repeats_and_knows_what_never_varies() -> None:
+    sample = np.arange(20.0)
+    assert bootstrap_interval(sample) == bootstrap_interval(sample)
+    assert bootstrap_interval(sample) != bootstrap_interval(sample, seed=1)
+    assert bootstrap_interval(np.full(5, 3.0)) == (3.0, 3.0)
+    wide, narrow = (bootstrap_interval(sample, c) for c in (0.99, 0.5))
+    assert wide[0] < narrow[0] < 9.5 < narrow[1] < wide[1]
+
+
+def test_a_bootstrap_refuses() -> None:
+    with pytest.raises(UsageError, match="at least two values"):
+        bootstrap_interval([1.0])
+    with pytest.raises(UsageError, match="confidence"):
+        bootstrap_interval([1.0, 2.0], confidence=1.0)
