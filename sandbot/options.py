@@ -5,8 +5,8 @@ A command's options are a frozen dataclass that inherits what it takes from here
 """
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, TypeVar
 
 import tyro
@@ -183,7 +183,10 @@ class Trying:
     """The folder of the run becomes the checkpoint, with the policy that did best in
     evaluations on the way; metrics.jsonl and TensorBoard's files are in it. Training
     may be interrupted at any moment: the same command with --resume goes on, on the CPU
-    to the same bits.
+    to the same bits. It ends at --steps, --minutes or --stop-at, whichever comes first.
+
+    Some tasks have settings of their own: give --task (and --engine) before --help, and
+    the defaults shown are those.
     """
 
     task: MaybeName = None
@@ -191,11 +194,13 @@ class Trying:
     env: MaybeName = None
     """A Gymnasium id in a task's place."""
     engine: MaybeName = None
-    """Physics engine, mujoco by default; warp for thousands of worlds on a GPU."""
+    """Physics engine: mujoco by default, bullet, or warp for thousands of worlds on a
+    GPU."""
     out: PathName
     """Folder of the run."""
     resume: Flag = False
-    """Go on with the training in --out."""
+    """Go on with the training in --out; one that has ended, with more --steps or
+    --minutes."""
     overwrite: Flag = False
     """Let a training in --out make way."""
 
@@ -303,8 +308,8 @@ def _refuse(event: Any, kind: Any, command: str) -> None:
         event, "unrecognized_tokens", None
     )
     if tokens:
-        names = [f"--{field.name.replace('_', '-')}" for field in fields(kind)]
-        close = difflib.get_close_matches(tokens[0], names, n=1, cutoff=0.6)
+        given = tokens[0].split("=")[0].split()[0]
+        close = difflib.get_close_matches(given, list(_names(kind)), n=1, cutoff=0.6)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise UsageError(f"unknown option {' '.join(tokens)!r}.{hint} {way_out}")
     if missing := getattr(event, "missing_arguments", None):
@@ -319,6 +324,16 @@ def _refuse(event: Any, kind: Any, command: str) -> None:
         if choices := getattr(event, "choices", None):
             text += f", only {' or '.join(choices)}"
     raise UsageError(f"{name}{text}. {way_out}")
+
+
+def _names(kind: Any) -> Iterator[str]:
+    """All options of a dataclass as they are typed, those of dataclasses within, too."""
+    for one in fields(kind):
+        inner = getattr(one.type, "__origin__", one.type)  # of what is annotated
+        if is_dataclass(inner):
+            yield from _names(inner)
+        else:
+            yield f"--{one.name.replace('_', '-')}"
 
 
 def _display(argument: Any) -> str:

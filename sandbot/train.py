@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 
 ALL = LEARNERS | INTERACTIVE | ALGORITHMS
+KINDS = {
+    "from demonstrations, --data": LEARNERS,
+    "by acting beside an expert, or looking for the reward": INTERACTIVE,
+    "by trial and error, from a task's reward": ALGORITHMS,
+}
+"""What each of them learns from."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,9 +40,12 @@ def run(arguments: Sequence[str]) -> int:
     name, rest = arguments[0], arguments[1:]
     if name in ("-h", "--help"):
         print("usage: sandbot train ALGORITHM [OPTIONS]\n")
-        for algorithm, (_, description) in ALL.items():
-            print(f"  {algorithm:11}{description}")
-        print("\nsandbot train ALGORITHM --help explains its options.")
+        for what, kinds in KINDS.items():
+            print(f"{what}:")
+            for algorithm, (_, description) in kinds.items():
+                print(f"  {algorithm:11}{description}")
+            print()
+        print("sandbot train ALGORITHM --help explains its options.")
         return 0
     if name in INTERACTIVE:
         return _interact(name, rest)

@@ -11,9 +11,9 @@ class RLConfig:
     """How a training runs; what is learned is the algorithm's own business."""
 
     steps: int = 1_000_000
-    """Control steps of all environments together."""
+    """Control steps of all environments together, after which it ends."""
     minutes: float = 0.0
-    """Time after which it ends, whatever is left [min]; 0: none."""
+    """Time after which it ends, if the steps do not end it before [min]; 0: none."""
     stop_at: float = 0.0
     """Success in an evaluation on the way at which it ends; 0: none."""
     num_envs: int = 128
@@ -22,9 +22,10 @@ class RLConfig:
     """What varies between the episodes learned from: none, train or gap. A task without
     the profile takes none."""
     without: tuple[str, ...] = ()
-    """Terms of the randomisation that are left out."""
+    """Names of terms of the randomisation that are left out, such as friction push; a
+    wrong name lists them."""
     curriculum: bool = True
-    """Whether tasks that have one begin easy."""
+    """Whether tasks that have levels begin with easy ones; others take no notice."""
     overlap: bool = True
     """Whether environments step while the networks learn, each on its own core; the
     result is the same."""
@@ -41,10 +42,10 @@ class RLConfig:
     """Control steps between evaluations, in place of time; 0: by time. Only so is a
     resumed training with evaluations the same to the bit."""
     evaluate_episodes: int = 50
-    """Episodes of an evaluation on the way, from seeds of their own, randomised as
-    ``evaluate_randomize`` says."""
+    """Episodes of an evaluation on the way; no training and no test has their starts.
+    """
     evaluate_randomize: str = "none"
-    """Profile of the evaluations."""
+    """What varies in evaluations on the way: none, train or gap."""
     checkpoint_seconds: float = 60.0
     """Time between two savings of the training state [s]."""
     log_seconds: float = 10.0
@@ -90,12 +91,13 @@ class OffPolicyConfig(RLConfig):
     n_step: int = 1
     """Longest window of rewards that are summed before the critic's guess."""
     learning_rate: float = 3e-4
+    """Of actor, critics and temperature; lower it where a training breaks down."""
     hidden: tuple[int, ...] = (256, 256)
     """Width of the actor's hidden layers."""
     critic_hidden: tuple[int, ...] = (256, 256)
     """Width of the critics' hidden layers."""
     precision: Literal["no", "bf16"] = "no"
-    """In which networks compute; no: single precision."""
+    """Of the networks: bf16, or no for single precision."""
     graph: bool = True
     """Whether updates on a GPU are recorded once and then launched as one graph."""
     compile: bool = False

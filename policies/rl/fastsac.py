@@ -67,6 +67,8 @@ class FastSACConfig(OffPolicyConfig):
     target: str = "own"
     """Which critic's guess each learns from: its own, or the lower one ("min")."""
     layer_norm: bool = True
+    """Whether layer norm follows each linear layer; it keeps values from running away.
+    """
     symmetry: bool = True
     """Whether half of each batch is the mirror image of the other half."""
     alpha: float = 1e-3
@@ -81,6 +83,7 @@ class FastSACConfig(OffPolicyConfig):
     betas: tuple[float, float] = (0.9, 0.95)
     """Of AdamW."""
     weight_decay: float = 1e-3
+    """Of AdamW, for actor and critics."""
     reward_scale: float = 1.0
     """Rewards are multiplied by this."""
 

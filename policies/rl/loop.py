@@ -134,7 +134,8 @@ class Loop(ABC):
         """An error for a training that cannot go on."""
         return SandbotError(
             f"training broke down at step {self.steps}: {what}; lower --learning-rate "
-            f"({self.config.learning_rate:g}) or {self.GENTLER}; {self._where()}"
+            f"({self.config.learning_rate:g}) or {self.GENTLER} in a new one; "
+            f"{self._where()}"
         )
 
     def _loop(

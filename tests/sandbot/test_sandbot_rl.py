@@ -55,6 +55,9 @@ def fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Fails:
         ("fastsac --task arm-reach --engine bulet", "Did you mean 'bullet'?"),
         ("fastsac --task arm-reach --engine bullet --num-envs 65", "64"),
         ("fastsac --task arm-reach --num-envs many", "--num-envs wants an integer"),
+        ("fastsac --task arm-reach --num-env 3", "Did you mean --num-envs?"),
+        ("fastsac --task arm-reach --gama=0.9", "Did you mean --gamma?"),
+        ("fastsac --task arm-reach --without frictoin", "of this randomisation"),
         ("fastsac --task arm-reach --num-envs 0", "num_envs must be above 0, got 0"),
         ("fastsac --task arm-reach --gamma 1.5", "gamma is from 0 to less than 1"),
         ("fastsac --task arm-reach --gamma most", "--gamma wants a number"),
@@ -128,6 +131,8 @@ def test_options_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ("--task", "--env", "--out", "--resume", "--overwrite", "--video"):
         assert words in told
     assert "default: 64" in told  # of the recipe, not of the algorithm
+    assert "give --task (and --engine) before --help" in told
+    assert told.count("--") > 40 and "``" not in told
 
 
 def test_what_is_told_lies_over_the_recipe(
