@@ -84,7 +84,6 @@ def deep_q() -> Part:
     """DQN, and what is lost without its two remedies."""
     ways: dict[str, dict[str, Any]] = {
         "DQN": {},
-        "double DQN": {"double": True},
         "without target network": {"target": False},
         "without replay": {"replay": False},
     }
@@ -99,12 +98,6 @@ def deep_q() -> Part:
         bar(
             "DQN: mean return on CartPole, least of 3 seeds",
             least(figures, "DQN"),
-            ">=",
-            SOLVED,
-        ),
-        bar(
-            "double DQN: mean return on CartPole, mean of 3 seeds",
-            figures["double DQN"]["mean"],
             ">=",
             SOLVED,
         ),

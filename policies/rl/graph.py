@@ -69,24 +69,34 @@ class Updates:
             Whether that was possible.
         """
         learner = self._learner
-        count = learner.count
-        graph = torch.cuda.CUDAGraph()
+        count, draws = learner.count, learner.generator.get_state()
         try:
-            graph.register_generator_state(learner.generator)
+            graph = new_graph(learner.generator)
             torch.cuda.synchronize(learner.device)
             with torch.cuda.graph(graph):
                 learner.update(batch)
         except RuntimeError as error:
+            # the old one may wait for the recording's end, and refuse to draw
+            learner.generator = torch.Generator(learner.device)
+            learner.generator.set_state(draws)
             log.warning(
                 "updates are not recorded as a graph, and go on slower: %s",
                 " ".join(str(error).split())[:300],
             )
             self._records = False
+            self._graphs.clear()  # whose generator is the old one
             return False
         finally:
             learner.count = count
         self._graphs[kind] = graph
         return True
+
+
+def new_graph(generator: torch.Generator) -> Any:
+    """An empty graph; its launches draw from a generator, which moves on."""
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(generator)
+    return graph
 
 
 def put(batch: Batch, there: Batch | None) -> Batch:

@@ -86,7 +86,10 @@ class ArmReach(ArmTask):
         return {"state": obs}
 
     def reward(self, engine: Engine, state: ArmReachState) -> dict[str, Array]:
-        return {"near": tolerance(state.distance, upper=RADIUS, margin=0.3)}
+        # the second half is for the last centimetres, where the first is flat
+        near = tolerance(state.distance, upper=RADIUS, margin=0.3)
+        precise = tolerance(state.distance, upper=RADIUS / 2, margin=0.05)
+        return {"near": 0.5 * near, "precise": 0.5 * precise}
 
     def metrics(self, engine: Engine, state: ArmReachState) -> dict[str, Array]:
         return {"tip_error [m]": state.distance}

@@ -17,7 +17,7 @@ def test_the_page_is_what_was_recorded() -> None:
     assert [name for name in PARTS if name in parts] == list(parts)
     text = PAGE.read_text()
     assert fill(text, parts) == text, "run `python -m benchmarks.ladder --draw`"
-    parts["cliff"]["figures"]["SARSA"]["return"] += 1
+    parts["prediction"]["figures"]["TD(0)"]["rms"] += 1
     assert fill(text, parts) != text
 
 

@@ -39,7 +39,7 @@ def test_both_sides_of_ppo_have_the_same_settings(name: str) -> None:
     ours = find_algorithm("ppo").config(**rl_agreement.ours(case, "ppo"))
     given = rl_agreement.theirs(case, "ppo")
     env = make_vec_env(case["gym_id"], given.pop("n_envs"))
-    theirs = stable_baselines3.PPO("MlpPolicy", env, device="cpu", **given)
+    theirs: Any = stable_baselines3.PPO("MlpPolicy", env, device="cpu", **given)
     for name in ("learning_rate", "batch_size", "gamma", "max_grad_norm"):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert (ours.lam, ours.clip) == (theirs.gae_lambda, theirs.clip_range(1))
