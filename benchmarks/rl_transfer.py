@@ -229,13 +229,12 @@ def measure(policy: Walker, others: Sequence[Walker], plan: Plan) -> dict[str, A
 
 
 def _tell(line: Line) -> None:
-    seconds, metres = line["seconds"], line["metres"]
+    seconds, (low, high) = (line["seconds"][key] for key in ("mean", "interval"))
     parts = ", ".join(f"{k} {v['share']:.0%}" for k, v in line["parts"].items())
     print(
-        f"{line['policy']:20s} {line['engine']:7s}{line['randomize']:6s} n {line['n']}: "
-        f"success {line['success_rate']:.0%} ({parts}); {seconds['mean']:.1f} s "
-        f"({seconds['interval'][0]:.1f} to {seconds['interval'][1]:.1f}), "
-        f"{metres['mean']:.1f} m",
+        f"{line['policy']:20s} {line['engine']:7s}{line['randomize']:6s}"
+        f"n {line['n']}: success {line['success_rate']:.0%} ({parts}); "
+        f"{seconds:.1f} s ({low:.1f} to {high:.1f}), {line['metres']['mean']:.1f} m",
         flush=True,
     )
 

@@ -1,7 +1,8 @@
 """The recorded results as tables: all of them, and the README's short one.
 
 python -m benchmarks.table            # print the README's
-python -m benchmarks.table --write    # write both: README.md and docs/results.md
+python -m benchmarks.table --write    # write README.md, docs/results.md and
+                                      # docs/reinforcement-learning.md
 """
 
 import argparse
@@ -93,6 +94,8 @@ def _rows(result: Result) -> list[str]:
 def _ablations(result: Result) -> list[str]:
     rows = []
     for row in result.get("table", []):
+        if "part" not in row:  # a table of another kind
+            continue
         share = f"{row['share_of_front']:.0%}" if "share_of_front" in row else ""
         strict, theirs = rate(row, ""), rate(row, "benchmark_")
         rows.append([row["part"], row["name"], row["n"], strict, theirs, share])
@@ -128,7 +131,7 @@ def section(text: str) -> tuple[int, int]:
 def main() -> None:
     """Print, and write where asked to."""
     parser = argparse.ArgumentParser(description="recorded results as tables")
-    parser.add_argument("--write", action="store_true", help="README and docs/results")
+    parser.add_argument("--write", action="store_true", help="README and docs")
     write = parser.parse_args().write
     print(summary())
     if write:
@@ -136,6 +139,9 @@ def main() -> None:
         start, end = section(text)
         README.write_text(f"{text[:start]}{summary()}\n{text[end:]}")
         ALL.write_text(everything())
+        from benchmarks.rl_page import PAGE, fill  # which needs what stands here
+
+        PAGE.write_text(fill(PAGE.read_text(), results()))
 
 
 if __name__ == "__main__":

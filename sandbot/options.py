@@ -327,7 +327,7 @@ def _refuse(event: Any, kind: Any, command: str) -> None:
 
 
 def _names(kind: Any) -> Iterator[str]:
-    """All options of a dataclass as they are typed, those of dataclasses within, too."""
+    """All options as they are typed, those of dataclasses within, too."""
     for one in fields(kind):
         inner = getattr(one.type, "__origin__", one.type)  # of what is annotated
         if is_dataclass(inner):

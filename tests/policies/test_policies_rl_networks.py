@@ -12,6 +12,7 @@ from torch.distributions.transforms import TanhTransform
 from assets.errors import UsageError
 from policies.rl.distribution import Atoms, cross_entropy
 from policies.rl.networks import (
+    FARTHEST,
     Critics,
     GaussianActor,
     ParallelLinear,
@@ -142,6 +143,19 @@ def test_running_statistics_are_those_of_everything_seen() -> None:
     np.testing.assert_allclose(found[:, :2], expected[:, :2], atol=1e-4)
     front = norm.front(2)
     assert torch.equal(front(torch.ones(4, 2)), norm(torch.ones(4, 2)))
+
+
+def test_what_never_varied_does_not_arrive_huge() -> None:
+    """A command that was always the same, and then is another: it counts as far away,
+    and other elements as before."""
+    norm = RunningNorm(2)
+    rows = torch.stack([torch.full((500,), 0.4), torch.randn(500)], dim=1)
+    norm.update(rows)
+    usual, turned = norm(torch.tensor([[0.4, 1.0], [0.9, 1.0]]))
+    assert usual[0] == pytest.approx(0.0, abs=1e-3)
+    assert turned[0] == FARTHEST < 0.5 / norm.eps
+    assert turned[1] == usual[1]
+    assert norm(torch.tensor([[-9.0, 1.0]]))[0, 0] == -FARTHEST
 
 
 def test_nothing_seen_passes_unchanged_but_for_eps() -> None:

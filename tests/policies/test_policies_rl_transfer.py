@@ -37,9 +37,7 @@ def line(against: str, engine: str, randomize: str, low: float, high: float) -> 
 
 def test_a_dry_run_walks_in_two_engines(capsys: pytest.CaptureFixture[str]) -> None:
     found = rl_transfer.dry()
-    cells = [
-        (r["policy"], r["engine"], r["randomize"], r["n"]) for r in found["rows"]
-    ]
+    cells = [(r["policy"], r["engine"], r["randomize"], r["n"]) for r in found["rows"]]
     ours = [("mujoco", "none"), ("mujoco", "train"), ("mujoco", "gap")]
     ours += [("bullet", "none")]
     theirs = [("mujoco", "none"), ("mujoco", "gap"), ("bullet", "none")]
@@ -89,7 +87,7 @@ def test_the_way_ends_with_a_fall_and_points_where_it_was_asked_to() -> None:
         num_envs, control_dt = 2, 0.5
 
         def __init__(self) -> None:
-            self.state = type("State", (), {})()
+            self.state: Any = type("State", (), {})()
             self.state.command = np.array([[0.6, 0.8, 0.1], [1.0, 0.0, 0.0]])
             self.state.velocity = np.array([[0.3, 0.4, 9.0], [2.0, 5.0, 0.0]])
             self.steps = 0

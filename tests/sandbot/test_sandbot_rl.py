@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from policies.rl.algorithms import ALGORITHMS
+from policies.rl.fastsac import FastSACConfig
+from policies.rl.recipes import find_recipe
 from sandbot.main import main
 from sims import make_task
 
@@ -144,7 +146,8 @@ def test_what_is_told_lies_over_the_recipe(
     assert main([*arguments, *SMALL]) == 0
     training = json.loads((out / "config.json").read_text())["training"]
     assert training["num_envs"] == 2
-    assert training["target_std"] == 0.05
+    recipe = find_recipe("fastsac", "humanoid-walk", gpu=False)
+    assert training["target_std"] == recipe["target_std"] != FastSACConfig().target_std
 
 
 def trained(out: Path, env: str, capsys: pytest.CaptureFixture[str]) -> None:
