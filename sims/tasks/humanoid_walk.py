@@ -33,6 +33,7 @@ from sims.arrays import (
     Mask,
     copied,
     empty,
+    like,
     maybe,
     namespace,
     pick,
@@ -43,6 +44,7 @@ from sims.draws import Draws
 from sims.engine import Engine
 from sims.task import Marker
 from sims.tasks.humanoid import HumanoidState, HumanoidTask, rms
+from sims.tasks.humanoid_body import LEGS
 from sims.tasks.humanoid_gait import Gait, count_steps, tick, wanted_soles
 from sims.tasks.rewards import near, tolerance
 
@@ -66,9 +68,8 @@ PAUSE = 1.5
 """Longest time between steps in turn [s]."""
 SLIP = 0.02
 """Per step in turn [m]."""
-SIGMA = 0.25
-"""Of the velocities' rewards, see :func:`~sims.tasks.rewards.near` [m^2/s^2,
-rad^2/s^2]."""
+WIDTH = 0.5
+"""Of the velocities' rewards, see :func:`~sims.tasks.rewards.near` [m/s, rad/s]."""
 
 
 @dataclass
@@ -124,14 +125,14 @@ class HumanoidWalk(HumanoidTask):
         ),
     )
     weights: ClassVar[dict[str, float]] = {
-        "velocity": 0.27,
-        "turning": 0.14,
-        "clock": 0.23,
+        "velocity": 0.25,
+        "turning": 0.18,
+        "clock": 0.20,
         "grip": 0.12,
-        "smooth": 0.08,
+        "smooth": 0.10,
         "upright": 0.06,
-        "height": 0.04,
         "arms": 0.04,
+        "height": 0.03,
         "effort": 0.02,
     }
 
@@ -233,11 +234,11 @@ class HumanoidWalk(HumanoidTask):
 
     def term_velocity(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """The pelvis is as fast as commanded."""
-        return near(state.error[:, 0], SIGMA)
+        return near(state.error[:, 0], width=WIDTH, reach=0.5)
 
     def term_turning(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """It turns as fast as commanded."""
-        return near(state.error[:, 1], SIGMA)
+        return near(state.error[:, 1], width=WIDTH, reach=2.0)
 
     def term_clock(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Soles are as high as the clock says."""
@@ -247,8 +248,16 @@ class HumanoidWalk(HumanoidTask):
     def term_grip(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Feet that press the ground do not slip: as success counts it, both feet
         together, where 0.05 m/s is as much as it allows."""
-        slips = state.slips[:, 0] + state.slips[:, 1]
-        return tolerance(slips, upper=0.02, margin=0.25)
+        return near(state.slips[:, 0] + state.slips[:, 1], width=0.15, reach=0.5)
+
+    def term_smooth(self, engine: Engine, state: HumanoidWalkState) -> Array:
+        """Actions do not jump."""
+        return near(rms(state.action - state.previous), width=0.1, reach=0.5)
+
+    def term_arms(self, engine: Engine, state: HumanoidWalkState) -> Array:
+        """Waist and arms keep the posture."""
+        away = engine.qpos[:, 7 + LEGS :] - like(self.posture, engine.qpos)[LEGS:]
+        return near(rms(away), width=0.3, reach=1.0)
 
     def tracks(self, state: HumanoidWalkState) -> Mask:
         """(num_envs,) whether velocities were right so far."""

@@ -30,19 +30,21 @@ def tolerance(x: Array, *, upper: float, margin: float) -> Array:
     return xp.exp(-outside * outside)
 
 
-def near(error: Array, scale: float) -> Array:
+def near(error: Array, *, width: float, reach: float) -> Array:
     """How near something is to what it should be, also where it is far off.
 
-    The mean of a Gaussian, which rewards the last bit of precision, and of a curve with
-    a long tail, 1 / (1 + error^2): whoever is far away still feels which way is nearer,
-    where the Gaussian alone is flat.
+    The mean of a Gaussian, which rewards the last bit of precision, and of an
+    exponential with a long tail: whoever is far away still feels which way is nearer,
+    where the Gaussian alone is flat, and a learner that has found some violent way to
+    keep upright would never hear that calmer is better.
 
     Args:
         error: of at least 0, any shape and unit.
-        scale: the Gaussian is exp(-error^2 / scale).
+        width: of the Gaussian, exp(-(error / width)^2), in the error's unit.
+        reach: of the tail, exp(-error / reach), likewise.
 
     Returns:
         Values in (0, 1], of the shape of ``error``.
     """
-    square = error * error
-    return 0.5 * namespace(error).exp(-square / scale) + 0.5 / (1.0 + square)
+    xp, narrow = namespace(error), error / width
+    return 0.5 * xp.exp(-narrow * narrow) + 0.5 * xp.exp(-error / reach)
