@@ -133,6 +133,33 @@ def test_what_a_call_leaves_out_stays_unless_the_weights_are_others() -> None:
     assert merge(old, again, {"randomised": "a", "no randomisation": "b"}) == again
 
 
+def test_what_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, push = line("no randomisation", "bullet", "none", 1.0, 2.0), "without push"
+    policy = walker("randomised")
+    others = [walker("no randomisation", "b", **NONE), walker(push, "b")]
+    told = {"rows": [], "ahead": [], "pairs": [plain]}
+    monkeypatch.setattr(rl_transfer, "RESULTS", tmp_path)
+    monkeypatch.setattr(rl_transfer, "measure", lambda *_: told)
+    plan = rl_transfer.Plan(engines=("bullet",), episodes={"bullet": 9})
+    first = rl_transfer.run(policy, others[:1], plan)
+    assert [bar["met"] for bar in first["bars"]] == [True]
+    (tmp_path / "rl_transfer.json").write_text(json.dumps(first))
+    told["pairs"] = [line(push, "bullet", "none", -1.0, 3.0)]
+    second = rl_transfer.run(policy, others[1:], plan)
+    assert second["pairs"] == [plain, *told["pairs"]]
+    assert second["terms"] == [{"term": "push", "lost": 1.0, "sure": False}]
+    assert set(second["trained"]) == {"randomised", "no randomisation", push}
+    assert second["bars"] == first["bars"]
+    told["pairs"] = []
+    third = rl_transfer.run(walker("randomised", "new"), [], plan)
+    assert third["pairs"] == third["bars"] == third["terms"] == []
+    said = capsys.readouterr().out
+    assert "(+1.00 to +2.00, n 9): the interval excludes zero" in said
+    assert "1. without push: 1.00 s lost (no interval excludes zero)" in said
+
+
 def test_the_term_that_is_missed_most_comes_first() -> None:
     pairs = [
         line("without friction", "mujoco", "gap", -0.2, 0.4),
