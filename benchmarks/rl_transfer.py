@@ -385,17 +385,15 @@ def dry(steps: int = 10) -> dict[str, Any]:
 
 def untrained(folder: Path, randomize: str, without: tuple[str, ...] = ()) -> None:
     """A checkpoint of a policy that has learned nothing."""
-    import torch
-
     from ml.checkpoint import write_checkpoint
-    from policies.rl.fastsac import FastSAC, FastSACConfig
+    from policies.rl.policy import build_actor
     from policies.rl.worlds import find_sizes, split_groups
     from sims import make_task
 
     task: Any = make_task(TASK)
-    config = FastSACConfig(hidden=(8,), critic_hidden=(8,))
-    learner = FastSAC(find_sizes(task), config, torch.device("cpu"))
-    seen, _ = split_groups(task)
+    sizes, (seen, _) = find_sizes(task), split_groups(task)
+    network = {"kind": "gaussian", "hidden": [8], "layer_norm": True}
+    network["log_std"] = [-5.0, 0.0]
     trained = {"steps": 0, "num_envs": 1, "seed": 0}
     about = {
         "policy": "fastsac",
@@ -404,10 +402,10 @@ def untrained(folder: Path, randomize: str, without: tuple[str, ...] = ()) -> No
         "observation": {group: task.obs_spec[group].to_dict() for group in seen},
         "action_spec": task.action_spec.to_dict(),
         "control_dt": task.control_dt,
-        "network": learner.network(),
+        "network": network,
         "training": {**trained, "randomize": randomize, "without": list(without)},
     }
-    weights = learner.actor().state_dict()
+    weights = build_actor(network, sizes.actor, sizes.action).state_dict()
     write_checkpoint(folder, config=about, weights=weights, card="untrained")
 
 
