@@ -68,7 +68,7 @@ class MjcfTask(TaskDefaults):
         self._qvel = model.key_qvel[0].copy() if has_key else np.zeros(model.nv)
         self._ctrl = model.key_ctrl[0].copy() if has_key else np.zeros(model.nu)
 
-    def new_state(self, engine: Engine) -> TaskState:
+    def new_state(self, engine: "Engine") -> TaskState:
         """The count of steps."""
         return TaskState(steps=zeros(engine.qpos, dtype=int))
 

@@ -84,7 +84,7 @@ class OnPolicyLearner(Learner):
 class OnPolicyLoop(Loop):
     """On policy: a roll-out a round, then what is learned from it."""
 
-    GENTLER = "--learning-rate or --epochs"
+    GENTLER = "--epochs"
     LESS = "--rollout, --batch-size or --num-envs"
 
     learner: OnPolicyLearner

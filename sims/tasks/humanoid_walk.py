@@ -125,12 +125,12 @@ class HumanoidWalk(HumanoidTask):
         ),
     )
     weights: ClassVar[dict[str, float]] = {
-        "velocity": 0.25,
-        "turning": 0.18,
-        "clock": 0.20,
-        "grip": 0.12,
-        "smooth": 0.10,
-        "upright": 0.06,
+        "velocity": 0.28,
+        "turning": 0.15,
+        "clock": 0.25,
+        "grip": 0.10,
+        "smooth": 0.08,
+        "upright": 0.05,
         "arms": 0.04,
         "height": 0.03,
         "effort": 0.02,

@@ -324,5 +324,7 @@ def test_a_training_that_breaks_down_says_what_to_lower(tmp_path: Path) -> None:
         **{"rates": (1e38, 1e38), "evaluate_minutes": 0.0, "steps": 256, "threads": 1},
         **{"tensorboard": False, "evaluate_episodes": 2},
     )
-    with pytest.raises(SandbotError, match="lower --learning-rate or --epochs"):
+    with pytest.raises(
+        SandbotError, match=r"lower --learning-rate \(1e\+38\) or --epochs"
+    ):
         train("ppo", config, task="Pendulum-v1", out=tmp_path / "a", progress=False)
