@@ -66,6 +66,7 @@ class FastTD3Config(OffPolicyConfig):
     init_scale: float = 0.01
     """Spread of the weights that the actor's last layer begins with."""
     weight_decay: float = 0.1
+    """Of AdamW, for actor and critics."""
     reward_scale: float = 1.0
     """Rewards are multiplied by this."""
 

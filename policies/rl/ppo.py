@@ -67,6 +67,7 @@ class PPOConfig(RLConfig):
     lam: float = 0.95
     """lambda of the advantages."""
     learning_rate: float = 3e-4
+    """Of policy and value; lower it where a training breaks down."""
     desired_kl: float = 0.0
     """Divergence that a step should bring; the learning rate follows; 0: it is kept."""
     rates: tuple[float, float] = (1e-5, 1e-2)
@@ -80,6 +81,7 @@ class PPOConfig(RLConfig):
     entropy_weight: float = 0.0
     """Of the entropy, which is climbed."""
     max_grad_norm: float = 0.5
+    """Longest gradient of a step; longer ones are shortened."""
     normalize_advantage: Literal["batch", "rollout", "no"] = "batch"
     """Over what advantages are brought to mean 0 and spread 1."""
     normalize: bool = True
@@ -89,6 +91,7 @@ class PPOConfig(RLConfig):
     std: float = 1.0
     """Spread of the policy at the beginning."""
     activation: Literal["tanh", "elu"] = "tanh"
+    """Between the layers."""
     hidden: tuple[int, ...] = (64, 64)
     """Width of the policy's hidden layers."""
     critic_hidden: tuple[int, ...] = (64, 64)

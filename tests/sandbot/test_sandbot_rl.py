@@ -1,5 +1,9 @@
 """``sandbot train fastsac``: from the command line to a policy that plays."""
 
+import ast
+import dataclasses
+import inspect
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +13,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from policies.rl.algorithms import ALGORITHMS
+from policies.rl.algorithms import ALGORITHMS, find_algorithm
 from policies.rl.fastsac import FastSACConfig
 from policies.rl.recipes import find_recipe
 from sandbot.main import main
@@ -135,6 +139,19 @@ def test_options_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "default: 64" in told  # of the recipe, not of the algorithm
     assert "give --task (and --engine) before --help" in told
     assert told.count("--") > 40 and "``" not in told
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_each_option_has_its_line(name: str) -> None:
+    kind = find_algorithm(name).config
+    told = set()
+    for one in kind.__mro__[:-1]:
+        source: Any = ast.parse(inspect.getsource(one)).body[0]
+        for line, following in itertools.pairwise(source.body):
+            said = getattr(getattr(following, "value", None), "value", None)
+            if isinstance(line, ast.AnnAssign) and isinstance(said, str):
+                told.add(ast.unparse(line.target))
+    assert {field.name for field in dataclasses.fields(kind)} == told
 
 
 def test_what_is_told_lies_over_the_recipe(
