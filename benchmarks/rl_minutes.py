@@ -3,10 +3,10 @@
     python -m benchmarks.rl_minutes [--only arm-reach humanoid-walk] [--seed 0]
 
 Each is what ``sandbot train ALGORITHM --task TASK --randomize NAME`` does with the
-project's recipe, in a process of its own. It ends once evaluations on the way say that the task is learned,
-or when its time is over; the time counts all but the evaluations' own episodes and
-imports. Then the checkpoint is judged on episodes that nothing was chosen by. The
-learning curves lie in the record. What the file holds of tasks that a call leaves out
+project's recipe, in a process of its own. It ends once evaluations on the way say that
+the task is learned, or when its time is over. Then the checkpoint is judged, where
+nothing is randomised, on episodes that nothing was chosen by. The learning curves lie
+in the record. What the file holds of tasks that a call leaves out
 stays; ``--resume`` goes on with a training that was stopped.
 """
 
