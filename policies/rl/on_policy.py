@@ -1,13 +1,9 @@
 """On policy: act for a while, learn from that, forget it.
 
-The advantage of an action is estimated from the rewards that followed it (generalised
-advantage estimation, Schulman et al. 2016, arXiv:1506.02438, equation 16):
-
-    delta_t = r_t + gamma V(s_{t+1}) - V(s_t),    A_t = delta_t + gamma lambda A_{t+1}.
-
-At the end of an episode the sum stops. Only where it ended for good is V(s_{t+1}) 0:
-where time was over, the value of the state it was left in still counts, and what
-follows is the next episode's business (Pardo et al. 2018, arXiv:1712.00378).
+The advantage of an action is estimated from the rewards that followed it
+(:mod:`policies.ladder.gae`). At the end of an episode the sum stops; where only its
+time was over, the value of the state it was left in still counts, and what follows is
+the next episode's business (Pardo et al. 2018, arXiv:1712.00378).
 """
 
 from abc import abstractmethod
@@ -17,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from policies.ladder import gae
 from policies.rl.learner import Learner
 from policies.rl.loop import Loop
 from policies.rl.stepping import Stepping
@@ -42,7 +39,7 @@ class Rollout:
 def advantages(
     rollout: Rollout, value: Tensor, next_value: Tensor, gamma: float, lam: float
 ) -> Tensor:
-    """See the module's top.
+    """(steps, num_envs): how much better each action was than its state is worth.
 
     Args:
         rollout: what happened.
@@ -50,18 +47,16 @@ def advantages(
         next_value: (steps, num_envs) of ``next_obs``.
         gamma: discount of one control step.
         lam: lambda; 0: the next value alone is believed, 1: the rewards alone.
-
-    Returns:
-        (steps, num_envs)
     """
-    follows = next_value * ~rollout.terminated
-    delta = rollout.reward + gamma * follows - value
-    out = torch.empty_like(delta)
-    later = torch.zeros_like(delta[0])
-    for t in reversed(range(len(delta))):
-        later = delta[t] + gamma * lam * later * ~rollout.ended[t]
-        out[t] = later
-    return out
+    return gae.advantages(
+        rollout.reward,
+        value,
+        next_value,
+        rollout.terminated,
+        rollout.ended,
+        discount=gamma,
+        trace=lam,
+    )
 
 
 class OnPolicyLearner(Learner):
