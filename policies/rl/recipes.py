@@ -11,6 +11,7 @@ from typing import Any
 Recipe = dict[str, Any]
 
 HUMANOID: Recipe = {
+    "steps": 1_000_000_000,
     "num_envs": 64,
     "updates": 2,
     "replay": 1_000_000,
@@ -19,7 +20,8 @@ HUMANOID: Recipe = {
     "target_std": 0.03,
     "curriculum": False,
 }
-"""Two cores: one steps the worlds, the other learns. All commands from the beginning: a
+"""Two cores: one steps the worlds, the other learns; it goes on until it is stopped, or
+its ``minutes`` are over. All commands from the beginning: a
 curriculum that raised its level by whole episodes was left at its lowest for most of
 the training, and taught commands that were not the task's."""
 ARM: Recipe = {
@@ -53,6 +55,7 @@ PENDULUM: Recipe = {
 """A quarter of the usual updates, which move faster, on networks a tenth as large; an
 environment that takes 20 microseconds is not worth a thread."""
 PAPER: Recipe = {
+    "steps": 10_000_000_000,
     "num_envs": 4096,
     "replay": 4096 * 1024,
     "warmup": 4096 * 10,
