@@ -81,7 +81,7 @@ def _sections() -> Iterable[tuple[str, list[tuple[str, str]]]]:
         ],
     )
     trained = [
-        (kind, f"{LEARNERS[kind][1]} ({task})")
+        (kind, f"{(LEARNERS | ALGORITHMS)[kind][1]} ({task})")
         for task, found in all_pretrained().items()
         for kind in found
     ]
