@@ -259,19 +259,9 @@ class FastSAC(OffPolicyLearner):
         """Losses, entropy, temperature and mean value of the last update."""
         return dict(zip(WATCHED, self._watched, strict=True))
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        chosen = self.optimizers[name]
-        chosen.zero_grad(set_to_none=True)
-        loss.backward()
-        chosen.step()
-
     def _note(self, **values: Tensor) -> None:
         for name, value in values.items():
             self._watched[WATCHED.index(name)] = value.detach()
-
-    def _autocast(self) -> Any:
-        enabled = self.config.precision == "bf16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
 
 WATCHED = ("critic_loss", "actor_loss", "value", "entropy", "alpha")

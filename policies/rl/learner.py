@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from assets.errors import UsageError
-from policies.rl.config import RLConfig
+from policies.rl.config import OffPolicyConfig, RLConfig
 from policies.rl.replay import Batch
 from policies.rl.worlds import MirrorMaps, Sizes, Transition
 
@@ -79,6 +79,17 @@ class OffPolicyLearner(Learner):
     """Whether updates of one kind launch the same kernels, each time on the same
     memory, so that a GPU can repeat them (:mod:`policies.rl.graph`)."""
 
+    def __init__(
+        self,
+        sizes: Sizes,
+        config: OffPolicyConfig,
+        device: torch.device,
+        mirror: MirrorMaps | None,
+    ) -> None:
+        """As for every learner; see :class:`Learner`."""
+        super().__init__(sizes, config, device, mirror)
+        self._half = config.precision == "bf16"
+
     def next_kind(self) -> Hashable:
         """Of the next update: those of one kind launch the same kernels."""
         return None
@@ -100,6 +111,17 @@ class OffPolicyLearner(Learner):
     @abstractmethod
     def update(self, batch: Batch) -> None:
         """Learn from a batch; nothing is read back from the device."""
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        """One step of an optimiser down a loss's gradient."""
+        chosen = self.optimizers[name]
+        chosen.zero_grad(set_to_none=True)
+        loss.backward()
+        chosen.step()
+
+    def _autocast(self) -> torch.autocast:
+        """Where networks compute in half precision, if the configuration says so."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._half)
 
     def seen(self, step: Transition) -> None:
         """Told after each control step what it brought; for noise that lasts as long as

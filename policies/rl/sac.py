@@ -182,12 +182,6 @@ class SAC(OffPolicyLearner):
         """Losses, entropy, temperature and mean value of the last update."""
         return dict(self._watched)
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        chosen = self.optimizers[name]
-        chosen.zero_grad(set_to_none=True)
-        loss.backward()
-        chosen.step()
-
 
 WATCHED = ("critic_loss", "actor_loss", "value", "entropy", "alpha")
 

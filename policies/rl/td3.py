@@ -174,12 +174,6 @@ class TD3(OffPolicyLearner):
         """Loss of the critics and mean value of the last update."""
         return dict(self._watched)
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        chosen = self.optimizers[name]
-        chosen.zero_grad(set_to_none=True)
-        loss.backward()
-        chosen.step()
-
 
 WATCHED = ("critic_loss", "value")
 
