@@ -54,17 +54,17 @@ def load_training(trainer: "Trainer", path: Path) -> None:
             f"{difference(numbers.get('identity') or {}, trainer.identity)}. Resume "
             f"with the same options and data, or train into another folder"
         )
-    generators = _part(tensors, "rng")
+    generators = part(tensors, "rng")
     if len(generators) != trainer.parallel.size:
         raise UsageError(
             f"{path} was saved by {len(generators)} processes, and there are "
             f"{trainer.parallel.size} now: resume with as many"
         )
     try:
-        trainer.model.load_state_dict(_part(tensors, "model"))
-        trainer.ema.module.load_state_dict(_part(tensors, "ema"))
-        trainer.best = _part(tensors, "best")
-        _load_optimizer(trainer.optimizer, _part(tensors, "optimizer"))
+        trainer.model.load_state_dict(part(tensors, "model"))
+        trainer.ema.module.load_state_dict(part(tensors, "ema"))
+        trainer.best = part(tensors, "best")
+        load_optimizer(trainer.optimizer, part(tensors, "optimizer"))
         torch.set_rng_state(generators[str(trainer.parallel.rank)])
         for name in _NUMBERS:
             setattr(trainer, name, numbers[name])
@@ -77,7 +77,8 @@ def load_training(trainer: "Trainer", path: Path) -> None:
         ) from error
 
 
-def _load_optimizer(optimizer: Any, flat: dict[str, Tensor]) -> None:
+def load_optimizer(optimizer: Any, flat: dict[str, Tensor]) -> None:
+    """Take over an optimiser's moments, by ``<index>/<name>``."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in flat.items():
         index, _, key = name.partition("/")
@@ -86,7 +87,8 @@ def _load_optimizer(optimizer: Any, flat: dict[str, Tensor]) -> None:
     optimizer.load_state_dict({**whole, "state": state})
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those under a name, without it."""
     start = f"{prefix}/"
     return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
 

@@ -19,7 +19,7 @@ from ml import tree
 from ml.files import writing
 from ml.state_file import load_state, save_state
 from ml.training_setup import STATE
-from ml.training_state import difference
+from ml.training_state import difference, load_optimizer, part
 from policies.rl.replay import bytes_of
 
 if TYPE_CHECKING:
@@ -126,16 +126,10 @@ def unpack(learner: "Learner", tensors: dict[str, Tensor], count: int) -> None:
     """
     learner.nets.load_state_dict(part(tensors, "nets"))
     for name, one in learner.optimizers.items():
-        _load_optimizer(one, part(tensors, f"optimizer/{name}"))
+        load_optimizer(one, part(tensors, f"optimizer/{name}"))
     learner.load(part(tensors, "learner"))
     learner.generator.set_state(tensors["rng/learner"].cpu())
     learner.count = count
-
-
-def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Those under a name, without it."""
-    start = f"{prefix}/"
-    return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
 
 
 def _outside(trainer: "Loop") -> dict[str, Any]:
@@ -186,11 +180,3 @@ def _remove_pieces(folder: Path, kept: list[str]) -> None:
 def _span(name: str) -> tuple[int, int]:
     begun, ended = name.removesuffix(".safetensors").split("-")
     return int(begun), int(ended)
-
-
-def _load_optimizer(optimizer: Any, flat: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in flat.items():
-        index, _, key = name.partition("/")
-        state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
