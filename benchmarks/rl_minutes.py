@@ -70,10 +70,10 @@ RACES: dict[str, Race] = {
         task="humanoid-walk",
         minutes=120.0,
         limit=120.0,
-        figure="upright",
+        figure="success",
         enough=0.95,
+        stop_at=0.98,
         episodes=200,
-        randomize="none",
     ),
     "gym-humanoid": Race(
         algorithm="flashsac",

@@ -14,8 +14,9 @@ The actor climbs the mean of both, the temperature follows the entropy's target.
 What is different from SAC for one environment: many transitions per update, large
 batches, a short horizon, a target that follows quickly, observations normalised by
 running statistics of what is replayed, a first policy of small actions around the
-robot's posture, actions that span the joints' limits, and every transition together
-with its mirror image in the same batch, where the task has one.
+robot's posture, and every transition together with its mirror image in the same batch,
+where the task has one. (Actions that know of the joints' limits are the task's matter,
+see :mod:`sims.tasks.humanoid`.)
 
 The published code draws one large batch per step, in the order of the environments,
 and cuts slices of it for the updates in turn: its actor, updated at every fourth, only

@@ -17,6 +17,7 @@ HUMANOID: Recipe = {
     "replay": 1_000_000,
     "gamma": 0.97,
     "n_step": 3,
+    "learning_rate": 6e-4,
     "target_std": 0.03,
     "curriculum": False,
 }

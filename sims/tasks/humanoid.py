@@ -1,10 +1,21 @@
 """What the tasks of the humanoid share: observation, action, start, falling, reward.
 
-An action has a number in [-1, 1] for each joint: how far its servo's target lies from
-the posture "stand", in units of the farther of the joint's two limits, so that 0 stands
-and every angle can be reached (Seo et al. 2025, arXiv:2512.01996, bound the policies of
-FastSAC so). Targets stay within the joints' limits, and move at most at the speed that
-the scene gives each servo.
+An action has a number in [-1, 1] for each joint: how far its servo's target is to lie
+from the posture "stand". 0 stands; 1 is :data:`~sims.tasks.humanoid_body.PITCHING` for
+a joint that pitches and :data:`~sims.tasks.humanoid_body.OTHERS` for one that rolls or
+yaws, or the farther of the joint's two limits where that is nearer (where a task's arms
+must reach everything, they have the limit). Targets stay within the limits.
+
+Seo et al. 2025 (arXiv:2512.01996) give the policies of FastSAC all of the way to the
+limits. These servos are stiffer than theirs: 0.3 rad off the target is already all that
+a hip can pull, where its limit is 2.2 rad away. Spanning that, the spread of an
+untrained policy fells the robot within two seconds, and what it then learns first is to
+jerk from one end to the other; with the shorter span it stands while it tries, and
+walks after a third of the updates.
+
+A target goes :data:`FOLLOW` of the way to where the action wants it in each control
+step, and at most at the speed that the scene gives each servo. Actions that jump then
+do not make the servos jump, and since the targets are observed, nothing is hidden.
 
 The group ``state`` is what the robot senses and is told: gyroscope, the direction of
 gravity, encoders, its servos' targets, the task's command. ``privileged`` is what only
@@ -65,6 +76,8 @@ LOWEST = 0.4
 """Of the pelvis above the ground [m]."""
 TOP = 10
 """The level that is the task itself."""
+FOLLOW = 0.5
+"""Part of the way to what the action wants that a target goes in a control step."""
 
 
 @dataclass
@@ -211,7 +224,7 @@ class HumanoidTask(HumanoidBody):
         low, high = (like(limit, target) for limit in self.limits)
         state.previous[:] = state.action
         state.action[:] = xp.clip(action, -1.0, 1.0)
-        move = posture + reach * state.action - target
+        move = FOLLOW * (posture + reach * state.action - target)
         move = xp.minimum(xp.maximum(move, -most), most)
         target[:] = xp.clip(target + move, low, high)
         engine.ctrl[:] = target

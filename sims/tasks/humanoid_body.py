@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 LEGS = 12
 """Joints of the legs, which come first."""
+PITCHING = 0.8
+"""How far an action of 1 moves the target of a joint that pitches, at most [rad]."""
+OTHERS = 0.4
+"""Likewise of a joint that rolls or yaws [rad]."""
 
 
 class HumanoidBody(TaskDefaults):
@@ -77,10 +81,16 @@ class HumanoidBody(TaskDefaults):
         return low, high
 
     @cached_property
-    def reach(self) -> np.ndarray:
-        """(29,) what an action of 1 moves a target by [rad]."""
+    def farthest(self) -> np.ndarray:
+        """(29,) from the posture to the farther of a target's two limits [rad]."""
         low, high = self.limits
         return np.maximum(self.posture - low, high - self.posture)
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """(29,) what an action of 1 moves a target by [rad]."""
+        pitches = self.model.jnt_axis[1:, 1] != 0
+        return np.minimum(self.farthest, np.where(pitches, PITCHING, OTHERS))
 
     @cached_property
     def largest_move(self) -> np.ndarray:

@@ -40,6 +40,7 @@ from sims.draws import Draws
 from sims.engine import Engine
 from sims.task import Marker
 from sims.tasks.humanoid import HumanoidState, HumanoidTask
+from sims.tasks.humanoid_body import LEGS
 from sims.tasks.humanoid_feet import SIDES
 from sims.tasks.rewards import tolerance
 
@@ -115,6 +116,12 @@ class HumanoidReach(HumanoidTask):
         "effort": 0.05,
         "alive": 0.05,
     }
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """(29,) waist and arms reach as far as they can, legs as elsewhere [rad]."""
+        legs = np.arange(len(self.joints)) < LEGS
+        return np.where(legs, super().reach, self.farthest)
 
     @cached_property
     def _hanging(self) -> tuple[np.ndarray, np.ndarray]:

@@ -125,14 +125,14 @@ class HumanoidWalk(HumanoidTask):
         ),
     )
     weights: ClassVar[dict[str, float]] = {
-        "velocity": 0.28,
-        "turning": 0.15,
-        "clock": 0.25,
-        "grip": 0.10,
+        "velocity": 0.27,
+        "turning": 0.21,
+        "clock": 0.20,
+        "grip": 0.12,
         "smooth": 0.08,
-        "upright": 0.05,
+        "upright": 0.04,
         "arms": 0.04,
-        "height": 0.03,
+        "height": 0.02,
         "effort": 0.02,
     }
 
