@@ -76,9 +76,9 @@ RACES: dict[str, Race] = {
         episodes=200,
     ),
     "gym-humanoid": Race(
-        algorithm="flashsac",
+        algorithm="fastsac",
         task="gym-humanoid",
-        minutes=180.0,
+        minutes=60.0,
         limit=60.0,
         figure="return",
         enough=5000.0,

@@ -18,6 +18,10 @@ robot's posture, and every transition together with its mirror image in the same
 where the task has one. (Actions that know of the joints' limits are the task's matter,
 see :mod:`sims.tasks.humanoid`.)
 
+The policy that is judged and kept is the running mean of the actor's weights
+(:class:`~policies.rl.networks.Average`): the actor itself, which explores, wanders by
+two tenths of a metre per second around the speed that it is asked for.
+
 The published code draws one large batch per step, in the order of the environments,
 and cuts slices of it for the updates in turn: its actor, updated at every fourth, only
 ever meets a quarter of the environments, and a mirror image never meets its original.
@@ -37,7 +41,13 @@ from policies.rl.algorithms import Algorithm
 from policies.rl.config import OffPolicyConfig
 from policies.rl.distribution import Atoms, cross_entropy
 from policies.rl.learner import OffPolicyLearner, mirrored, optimizer
-from policies.rl.networks import Critics, GaussianActor, RunningNorm, follow
+from policies.rl.networks import (
+    Average,
+    Critics,
+    GaussianActor,
+    RunningNorm,
+    follow,
+)
 from policies.rl.policy import Actor
 from policies.rl.replay import Batch
 from policies.rl.worlds import MirrorMaps, Sizes
@@ -59,6 +69,9 @@ class FastSACConfig(OffPolicyConfig):
     actor_after: int = 0
     """Critic's updates before the first update of the actor: time to learn what the
     first policy is worth, before anything is improved on it."""
+    average: int = 10_000
+    """Updates of the actor over which its weights are averaged for the policy that is
+    judged and kept; while it is young, a tenth of those so far. 0: its last weights."""
     critics: int = 2
     """How many."""
     atoms: int = 51
@@ -94,6 +107,8 @@ class FastSACConfig(OffPolicyConfig):
         for name in ("actor_every", "critics", "alpha", "target_std", "reward_scale"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.average < 0:
+            raise UsageError(f"average is at least 0, got {self.average}")
         if not 0 < self.tau <= 1:
             raise UsageError(f"tau is above 0 and at most 1, got {self.tau:g}")
         if self.target not in ("own", "min"):
@@ -155,7 +170,12 @@ class FastSAC(OffPolicyLearner):
                 "atoms": self.atoms,
                 "alpha": self.alpha,
             }
-        ).to(device)
+        )
+        self.average = None
+        if config.average:
+            self.average = Average(self.policy, config.average)
+            self.nets["average"] = self.average
+        self.nets.to(device)
         how: Any = {"betas": config.betas, "device": device}
         rate, decay = config.learning_rate, config.weight_decay
         self.optimizers = {
@@ -188,6 +208,8 @@ class FastSAC(OffPolicyLearner):
         self.learn_values(batch, noise)
         if acts:
             self.learn_actions(batch.obs, self.noise(*noise.shape))
+            if self.average:
+                self.average.update(self.policy)
         follow(self.target, self.critics, self.config.tau)
 
     def next_kind(self) -> bool:
@@ -244,7 +266,8 @@ class FastSAC(OffPolicyLearner):
 
     def actor(self) -> nn.Module:
         """Normaliser and actor."""
-        return Actor(self.norm.front(self.sizes.actor), self.policy)
+        policy = self.average.network if self.average else self.policy
+        return Actor(self.norm.front(self.sizes.actor), policy)
 
     def network(self) -> dict[str, Any]:
         """Of the actor."""

@@ -88,7 +88,9 @@ class OffPolicyLearner(Learner):
     ) -> None:
         """As for every learner; see :class:`Learner`."""
         super().__init__(sizes, config, device, mirror)
-        self._half = config.precision == "bf16"
+        self._half = config.precision == "bf16" or (
+            config.precision == "auto" and has_bf16(device)
+        )
 
     def next_kind(self) -> Hashable:
         """Of the next update: those of one kind launch the same kernels."""
@@ -126,6 +128,15 @@ class OffPolicyLearner(Learner):
     def seen(self, step: Transition) -> None:
         """Told after each control step what it brought; for noise that lasts as long as
         an episode, or statistics of rewards."""
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether its processor multiplies matrices of bfloat16 by itself; one that does
+    not is slower than in single precision."""
+    if device.type != "cpu":
+        return True
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
 def optimizer(

@@ -8,6 +8,7 @@ Several critics are one module whose weights have a leading axis, so that they c
 kernel and not one each.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -269,3 +270,36 @@ def follow(target: nn.Module, source: nn.Module, tau: float) -> None:
     """Move a target's weights a part ``tau`` of the way to the source's."""
     for old, new in zip(target.parameters(), source.parameters(), strict=True):
         old.lerp_(new, tau)
+
+
+class Average(nn.Module):
+    """The running mean of another network's weights: of about the last tenth of its
+    updates, and of no more than ``span``.
+
+    An actor that goes on learning wanders about the policy that it is after; the mean
+    of where it has been is nearer to that than where it happens to be (Polyak and
+    Juditsky 1992).
+    """
+
+    count: Tensor
+
+    def __init__(self, network: nn.Module, span: float) -> None:
+        """Begin with its present weights.
+
+        Args:
+            network: whose weights are averaged.
+            span: of the window, which fades out and has no edge [updates].
+        """
+        super().__init__()
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.span = span
+        self.register_buffer("count", torch.zeros(()))
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take in its weights after another update."""
+        self.count.add_(1)
+        new = (10 / (self.count + 9)).clamp(min=1 / self.span, max=1.0)
+        ours, theirs = self.network.parameters(), network.parameters()
+        for old, now in zip(ours, theirs, strict=True):
+            old.lerp_(now, new)

@@ -20,6 +20,7 @@ HUMANOID: Recipe = {
     "learning_rate": 6e-4,
     "target_std": 0.03,
     "curriculum": False,
+    "precision": "auto",
 }
 """Two cores: one steps the worlds, the other learns; it goes on until it is stopped, or
 its ``minutes`` are over. All commands from the beginning: a
@@ -75,19 +76,32 @@ PAPER: Recipe = {
 """Seo et al. 2025, as their code has it (holosoma, ``algo.py``)."""
 
 GYM_HUMANOID: Recipe = {
+    "steps": 1_000_000_000,
+    "num_envs": 64,
+    "updates": 2,
+    "replay": 1_000_000,
+    "gamma": 0.99,
+    "n_step": 3,
+    "learning_rate": 6e-4,
+    "target_std": 0.1,
+    "reward_scale": 0.1,
+    "precision": "auto",
+    "evaluate_episodes": 20,
+}
+"""Two cores again: an update for 32 steps, where SAC has one for each. Rewards of about
+6 a step are scaled so that returns of up to 10,000 lie within the atoms."""
+FLASH_HUMANOID: Recipe = {
     "num_envs": 32,
     "updates": 8,
     "batch_size": 256,
     "hidden": (128, 128),
     "critic_hidden": (128, 128),
-    "precision": "bf16",
+    "precision": "auto",
     "evaluate_minutes": 15,
     "evaluate_episodes": 10,
 }
 """FlashSAC on two cores: an update for four steps, of half the published batch and
-half the published width, in bfloat16: 1.4 times as fast on a core that has instructions
-for it (AVX-512 BF16), and slower on one that has not, which wants ``--precision no``.
-"""
+half the published width."""
 RSL: Recipe = {
     "num_envs": 4096,
     "rollout": 24,
@@ -132,8 +146,13 @@ FLASH: Recipe = {
 """FlashSAC as published for simulators on a GPU, and for a walk's short horizon."""
 
 RECIPES: dict[str, dict[str, Recipe]] = {
-    "fastsac": {"humanoid-*": HUMANOID, "arm-*": ARM},
-    "flashsac": {"gym-humanoid*": GYM_HUMANOID, "Humanoid-v5": GYM_HUMANOID},
+    "fastsac": {
+        "humanoid-*": HUMANOID,
+        "arm-*": ARM,
+        "gym-humanoid*": GYM_HUMANOID,
+        "Humanoid-v5": GYM_HUMANOID,
+    },
+    "flashsac": {"gym-humanoid*": FLASH_HUMANOID, "Humanoid-v5": FLASH_HUMANOID},
     "sac": {"Pendulum-v1": PENDULUM},
 }
 """By algorithm and pattern of the task's name; the first that fits counts."""

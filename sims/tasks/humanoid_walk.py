@@ -125,11 +125,11 @@ class HumanoidWalk(HumanoidTask):
         ),
     )
     weights: ClassVar[dict[str, float]] = {
-        "velocity": 0.27,
-        "turning": 0.21,
-        "clock": 0.20,
-        "grip": 0.12,
-        "smooth": 0.08,
+        "velocity": 0.24,
+        "turning": 0.24,
+        "clock": 0.18,
+        "grip": 0.16,
+        "smooth": 0.06,
         "upright": 0.04,
         "arms": 0.04,
         "height": 0.02,
@@ -248,7 +248,7 @@ class HumanoidWalk(HumanoidTask):
     def term_grip(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Feet that press the ground do not slip: as success counts it, both feet
         together, where 0.05 m/s is as much as it allows."""
-        return near(state.slips[:, 0] + state.slips[:, 1], width=0.15, reach=0.5)
+        return near(state.slips[:, 0] + state.slips[:, 1], width=0.1, reach=0.5)
 
     def term_smooth(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Actions do not jump."""
