@@ -43,11 +43,16 @@ class Gait:
 
 
 def wanted_soles(phase: Array) -> Array:
-    """(num_envs, 2): how high the clock wants left and right sole [m]."""
+    """(num_envs, 2): how high the clock wants left and right sole [m].
+
+    Soles leave the ground and come down to it with no speed: a foot that is to arrive
+    at speed lands hard, and slips.
+    """
     xp = namespace(phase)
     sine = xp.sin(phase)
     both = xp.stack([sine, -sine], axis=1)
-    return SWING * xp.maximum((both - BOTH) / (1 - BOTH), 0.0)
+    share = xp.maximum((both - BOTH) / (1 - BOTH), 0.0)
+    return SWING * share * share
 
 
 def tick(gait: Gait, dt: float) -> None:

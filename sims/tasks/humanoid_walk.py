@@ -125,15 +125,15 @@ class HumanoidWalk(HumanoidTask):
         ),
     )
     weights: ClassVar[dict[str, float]] = {
-        "velocity": 0.24,
-        "turning": 0.24,
+        "velocity": 0.22,
+        "turning": 0.22,
         "clock": 0.18,
-        "grip": 0.16,
-        "smooth": 0.06,
+        "grip": 0.22,
+        "smooth": 0.05,
         "upright": 0.04,
         "arms": 0.04,
-        "height": 0.02,
         "effort": 0.02,
+        "height": 0.01,
     }
 
     @property

@@ -11,6 +11,7 @@ from torch.distributions.transforms import TanhTransform
 
 from assets.errors import UsageError
 from policies.rl.fastsac import FastSAC, FastSACConfig
+from policies.rl.learner import has_bf16
 from policies.rl.replay import Batch
 from policies.rl.worlds import Sizes
 from tests.policies.test_policies_rl_networks import slow_projection
@@ -190,3 +191,41 @@ def test_a_learner_with_the_same_seed_is_the_same() -> None:
 def test_numbers_that_cannot_work(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         FastSACConfig(**changes)
+
+
+def test_the_policy_that_is_kept_is_the_mean_of_the_actors_weights() -> None:
+    sac, data = learner(actor_every=1), batch()
+    seen = []
+    for _ in range(5):
+        sac.update(data)
+        seen.append(sac.policy.mean.weight.detach().clone())
+    # new_k = 10 / (k + 9), from the first update on
+    mean = seen[0]
+    for k, weight in enumerate(seen[1:], start=2):
+        mean = mean + (weight - mean) * 10 / (k + 9)
+    kept = sac.actor().state_dict()["policy.mean.weight"]
+    torch.testing.assert_close(kept, mean)
+    assert not torch.equal(kept, seen[-1])
+    last = learner(average=0, actor_every=1)
+    for _ in range(5):
+        last.update(data)
+    kept = last.actor().state_dict()["policy.mean.weight"]
+    assert torch.equal(kept, last.policy.mean.weight)
+    assert torch.equal(kept, seen[-1])  # what is learned is the same
+    with pytest.raises(UsageError, match="average is at least 0, got -1"):
+        learner(average=-1)
+
+
+@pytest.mark.parametrize("name", ["avx512_bf16", "amx_bf16", "avx2"])
+def test_auto_is_bf16_where_the_processor_can(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {name: True})
+    assert has_bf16(torch.device("cpu")) == name.endswith("bf16")
+    assert has_bf16(torch.device("cuda"))
+    noise, data, found = torch.randn(16, 2), batch(), []
+    for precision in ("auto", "bf16" if name.endswith("bf16") else "no"):
+        sac = learner(precision=precision)
+        sac.learn_values(data, noise)
+        found.append(sac.watched()["critic_loss"])
+    assert torch.equal(*found)

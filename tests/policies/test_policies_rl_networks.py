@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
+from torch.optim.swa_utils import AveragedModel, get_ema_avg_fn
 
 from assets.errors import UsageError
 from policies.rl.distribution import Atoms, cross_entropy
 from policies.rl.networks import (
     FARTHEST,
+    Average,
     Critics,
     GaussianActor,
     ParallelLinear,
@@ -220,3 +222,36 @@ def test_a_target_goes_a_part_of_the_way() -> None:
     follow(target, source, 0.25)
     torch.testing.assert_close(target.weight, 0.75 * before + 0.25 * aim)
     assert torch.equal(source.weight, aim)
+
+
+def counted(average: Average, network: nn.Linear, upto: int) -> float:
+    """The mean, where the weight is the number of the update."""
+    with torch.no_grad():
+        for number in range(1, upto + 1):
+            network.weight.fill_(number)
+            average.update(network)
+    return next(average.network.parameters()).item()
+
+
+def test_an_average_lags_by_a_tenth_of_all_and_by_no_more_than_its_span() -> None:
+    network = nn.Linear(1, 1)
+    for upto in (100, 1000):
+        found = counted(Average(network, 1e9), network, upto)
+        assert upto - found == pytest.approx(upto / 11, rel=0.1)
+    found = counted(Average(network, 50), network, 1000)
+    assert 1000 - found == pytest.approx(49, rel=0.01)
+
+
+def test_an_old_average_is_torchs_own() -> None:
+    torch.manual_seed(0)
+    network = nn.Linear(3, 2)
+    ours = Average(network, 20)
+    theirs = AveragedModel(network, avg_fn=get_ema_avg_fn(1 - 1 / 20))
+    for _ in range(1000):  # how they began is forgotten by then
+        with torch.no_grad():
+            network.weight.normal_()
+        ours.update(network)
+        theirs.update_parameters(network)
+    for one, two in zip(ours.network.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, two)
+        assert not one.requires_grad
