@@ -86,6 +86,7 @@ GYM_HUMANOID: Recipe = {
     "target_std": 0.1,
     "reward_scale": 0.1,
     "precision": "auto",
+    "evaluate_minutes": 2.0,
     "evaluate_episodes": 20,
 }
 """Two cores again: an update for 32 steps, where SAC has one for each. Rewards of about

@@ -154,7 +154,12 @@ def test_what_the_clock_wants() -> None:
     assert left.max() == pytest.approx(SWING)
     assert not (left * right).any(), "never both"
     assert 0.1 < ((left + right) == 0).mean() < 0.2, "between them both stand"
-    assert (left > LIFT).mean() > 0.25
+    assert (left > LIFT).mean() > 0.2
+    speed = np.gradient(left, phase * PERIOD / (2 * np.pi))  # [m/s]
+    low = (left > 0) & (left < 0.002)
+    assert low.any()
+    assert np.abs(speed[low]).max() < 0.25, "soft landings"
+    assert np.abs(speed).max() > 0.5
 
 
 def test_period_and_grace_are_whole_control_steps() -> None:
