@@ -68,8 +68,10 @@ PAUSE = 1.5
 """Longest time between steps in turn [s]."""
 SLIP = 0.02
 """Per step in turn [m]."""
-WIDTH = 0.5
-"""Of the velocities' rewards, see :func:`~sims.tasks.rewards.near` [m/s, rad/s]."""
+SPEED_WIDTH = 0.5
+"""Of the reward for the velocity, see :func:`~sims.tasks.rewards.near` [m/s]."""
+TURN_WIDTH = 0.25
+"""Of the one for turning, which sways more within a stride [rad/s]."""
 
 
 @dataclass
@@ -234,11 +236,11 @@ class HumanoidWalk(HumanoidTask):
 
     def term_velocity(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """The pelvis is as fast as commanded."""
-        return near(state.error[:, 0], width=WIDTH, reach=0.5)
+        return near(state.error[:, 0], width=SPEED_WIDTH, reach=0.5)
 
     def term_turning(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """It turns as fast as commanded."""
-        return near(state.error[:, 1], width=WIDTH, reach=2.0)
+        return near(state.error[:, 1], width=TURN_WIDTH, reach=2.0)
 
     def term_clock(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Soles are as high as the clock says."""
