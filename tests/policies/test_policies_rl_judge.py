@@ -116,11 +116,12 @@ def test_a_policy_acts_as_its_learner_does(tmp_path: Path) -> None:
     policy = one._policy(2)
     assert isinstance(policy, RLPolicy)
     low, high = one.task.action_spec.limits()
-    torch.nn.init.normal_(one.learner.policy.mean.weight)
+    kept = one.learner.average.network
+    torch.nn.init.normal_(kept.mean.weight)
     acting = one._policy(2)
     obs = {k: np.ones((2, s.size)) for k, s in policy.obs_spec.items()}
     rows = torch.ones(2, sum(spec.size for spec in policy.obs_spec.values()))
-    expected = torch.tanh(one.learner.policy(one.learner.norm(rows))[0])
+    expected = torch.tanh(kept(one.learner.norm(rows))[0])
     found = acting.act(obs)
     np.testing.assert_allclose(
         found,

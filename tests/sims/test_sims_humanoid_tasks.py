@@ -25,12 +25,11 @@ def test_weights_sum_to_one_and_standing_is_all_a_stander_wants(make: Any) -> No
     env = started(make())
     terms = {n: getattr(env.task, f"term_{n}") for n in make.weights}
     assert env.task.name.startswith("humanoid")
-    for _ in range(10):
-        reward = env.step(still(env))[1]
-    if make is HumanoidWalk:
-        assert 0.3 < reward[0] < 0.8, "who stands does not walk"
+    rewards = np.array([env.step(still(env))[1][0] for _ in range(50)])
+    if make is HumanoidWalk:  # over a stride of the clock
+        assert 0.3 < rewards[10:].mean() < 0.75, "who stands does not walk"
     else:
-        assert reward[0] > 0.97
+        assert rewards[10] > 0.97
     for term in terms.values():
         assert term.__doc__
 
