@@ -160,8 +160,8 @@ def _curve(lines: list[dict[str, Any]], figure: str) -> list[dict[str, float]]:
 
 
 def _reached(curve: list[dict[str, float]], figure: str, enough: float) -> float | None:
-    """When an evaluation first was as good [min]; None: never."""
-    times = [point["minutes"] for point in curve if point[figure] >= enough]
+    """When an evaluation first was as good [min]; None: never, or nothing is asked."""
+    times = [point["minutes"] for point in curve if point[figure] >= enough > 0]
     return times[0] if times else None
 
 

@@ -266,7 +266,7 @@ class Critics(nn.Module):
 
 
 @torch.no_grad()
-def follow(target: nn.Module, source: nn.Module, tau: float) -> None:
+def follow(target: nn.Module, source: nn.Module, tau: float | Tensor) -> None:
     """Move a target's weights a part ``tau`` of the way to the source's."""
     for old, new in zip(target.parameters(), source.parameters(), strict=True):
         old.lerp_(new, tau)
@@ -279,6 +279,9 @@ class Average(nn.Module):
     An actor that goes on learning wanders about the policy that it is after; the mean
     of where it has been is nearer to that than where it happens to be (Polyak and
     Juditsky 1992).
+
+    Unlike :class:`ml.ema.EMA` it counts its updates on the device, since a recorded
+    graph of a GPU would repeat a number of Python's.
     """
 
     count: Tensor
@@ -300,6 +303,4 @@ class Average(nn.Module):
         """Take in its weights after another update."""
         self.count.add_(1)
         new = (10 / (self.count + 9)).clamp(min=1 / self.span, max=1.0)
-        ours, theirs = self.network.parameters(), network.parameters()
-        for old, now in zip(ours, theirs, strict=True):
-            old.lerp_(now, new)
+        follow(self.network, network, new)
