@@ -70,7 +70,7 @@ SLIP = 0.02
 """Per step in turn [m]."""
 SPEED_WIDTH = 0.5
 """Of the reward for the velocity, see :func:`~sims.tasks.rewards.near` [m/s]."""
-TURN_WIDTH = 0.25
+TURN_WIDTH = 0.35
 """Of the one for turning, which sways more within a stride [rad/s]."""
 
 
@@ -240,7 +240,7 @@ class HumanoidWalk(HumanoidTask):
 
     def term_turning(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """It turns as fast as commanded."""
-        return near(state.error[:, 1], width=TURN_WIDTH, reach=2.0)
+        return near(state.error[:, 1], width=TURN_WIDTH, reach=1.0)
 
     def term_clock(self, engine: Engine, state: HumanoidWalkState) -> Array:
         """Soles are as high as the clock says."""
