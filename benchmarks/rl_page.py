@@ -172,14 +172,15 @@ def _transfer(result: Result) -> list[str]:
         [
             pair["against"],
             f"{pair['engine']}, {pair['randomize']}",
-            f"{_mean(pair['seconds'], pair['interval'], '+.2f')}, n {pair['n']}",
-            "yes" if pair["excludes_zero"] else "no",
+            pair["n"],
+            *(_more(pair[what]) for what in ("success", "seconds")),
         ]
         for pair in result["pairs"]
     ]
     if rows:
-        head = ("against", "where", "seconds upright more", "excludes zero")
-        lines += ["", *grid(head, rows)]
+        head = ("against", "where", "pairs", "success more", "seconds upright more")
+        note = "In bold: the interval excludes zero."
+        lines += ["", *grid(head, rows), "", note]
     if result["terms"]:
         doubts = {True: "", False: ", unsure"}
         order = ", ".join(
@@ -188,6 +189,12 @@ def _transfer(result: Result) -> list[str]:
         )
         lines += ["", f"Missed most when it was left out, first to last: {order}."]
     return lines
+
+
+def _more(found: Result) -> str:
+    """A paired difference."""
+    text = _mean(found["mean"], found["interval"], "+.2f")
+    return f"**{text}**" if found["excludes_zero"] else text
 
 
 def _of(mean: Result) -> dict[str, Any]:

@@ -12,9 +12,9 @@ straight ahead at 1 m/s.
 
 ``--other`` is a policy of the same training without randomisation, and ``--without``
 are policies whose randomisation lacked one term (``sandbot train fastsac --without
-TERM``). They walk the same episodes, so that differences are paired: seconds upright of
-the policy less those of the other, with a bootstrap interval. A term mattered where
-that interval excludes zero.
+TERM``). They walk the same episodes, so that differences are paired: successes and
+seconds upright of the policy less those of the other, with bootstrap intervals. A term
+mattered where the interval of the seconds excludes zero.
 
 What the file holds of cells that a call leaves out stays, as long as it is of the same
 weights. ``bullet`` and, without a GPU, ``warp`` are slow, so they get fewer episodes;
@@ -49,8 +49,11 @@ AWAY = (("mujoco", "gap"), ("bullet", "none"))
 """Of these, the ones that no training has seen."""
 MOST = {"bullet": 64}
 """Environments that an engine has at most."""
-SEPARATE = 0.01
-"""Seconds by which an interval has to clear zero: half a control step."""
+SEPARATE = {"success": 1e-3, "seconds": 0.01}
+"""By which an interval has to clear zero: an episode in a thousand, and half a control
+step [s]."""
+WORDS = {"success": "success", "seconds": "seconds upright"}
+"""For what is compared."""
 
 Line = dict[str, Any]
 
@@ -178,16 +181,25 @@ def mean_of(values: np.ndarray) -> Line:
 def pair(
     first: Walker, second: Walker, engine: str, randomize: str, found: Sequence[Walks]
 ) -> Line:
-    """Seconds upright of the first less those of the second, episode by episode."""
-    more = found[0].seconds - found[1].seconds
-    low, high = bootstrap_interval(more)
+    """What the first has more than the second, episode by episode."""
+    solved = [w.met["success"].astype(float) for w in found]
+    walked = [w.seconds for w in found]
     return {
         "against": second.label,
         "engine": engine,
         "randomize": randomize,
         "weights": {w.label: w.weights for w in (first, second)},
-        "n": len(more),
-        "seconds": float(more.mean()),
+        "n": len(walked[0]),
+        "success": difference(*solved),
+        "seconds": difference(*walked),
+    }
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> Line:
+    """Its mean with a bootstrap interval, and whether that excludes zero."""
+    low, high = bootstrap_interval(first - second)
+    return {
+        "mean": float((first - second).mean()),
         "interval": [low, high],
         "excludes_zero": low > 0 or high < 0,
     }
@@ -274,8 +286,8 @@ def ranking(pairs: Sequence[Line]) -> list[Line]:
         if line["against"].startswith("without ") and place_of(line) in AWAY:
             name = line["against"].removeprefix("without ")
             term = terms.setdefault(name, {"term": name, "lost": 0.0, "sure": False})
-            term["lost"] += line["seconds"]
-            term["sure"] |= line["interval"][0] > 0
+            term["lost"] += line["seconds"]["mean"]
+            term["sure"] |= line["seconds"]["interval"][0] > 0
     return sorted(terms.values(), key=lambda term: -term["lost"])
 
 
@@ -288,27 +300,29 @@ def bars(pairs: Sequence[Line]) -> list[Line]:
     """That randomisation helps away from home: the interval excludes zero."""
     return [
         bar(
-            f"{line['engine']}, {line['randomize']}: seconds upright, randomised less "
-            f"not, lower end of {line['n']} pairs",
-            line["interval"][0],
+            f"{line['engine']}, {line['randomize']}: {words}, randomised less not, "
+            f"lower end of {line['n']} pairs",
+            line[what]["interval"][0],
             ">=",
-            SEPARATE,
+            SEPARATE[what],
         )
         for line in pairs
         if line["against"] == "no randomisation" and place_of(line) in AWAY
+        for what, words in WORDS.items()
     ]
 
 
 def conclude(pairs: Sequence[Line]) -> None:
     """Print the differences, and which term was missed most."""
     for line in pairs:
-        verb = "excludes" if line["excludes_zero"] else "includes"
-        low, high = line["interval"]
-        print(
-            f"{line['engine']}, {line['randomize']}: {line['seconds']:+.2f} s upright "
-            f"against {line['against']} ({low:+.2f} to {high:+.2f}, n {line['n']}): "
-            f"the interval {verb} zero"
-        )
+        for what, words in WORDS.items():
+            mean, (low, high), sure = line[what].values()
+            verb = "excludes" if sure else "includes"
+            print(
+                f"{line['engine']}, {line['randomize']}: {words} {mean:+.2f} against "
+                f"{line['against']} ({low:+.2f} to {high:+.2f}, n {line['n']}): "
+                f"the interval {verb} zero"
+            )
     for index, term in enumerate(ranking(pairs), 1):
         doubt = "" if term["sure"] else " (no interval excludes zero)"
         print(f"{index}. without {term['term']}: {term['lost']:.2f} s lost{doubt}")

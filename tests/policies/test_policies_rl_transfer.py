@@ -29,7 +29,14 @@ def line(against: str, engine: str, randomize: str, low: float, high: float) -> 
         "randomize": randomize,
         "weights": {"randomised": "a", against: "b"},
         "n": 9,
-        "seconds": (low + high) / 2,
+        "success": difference(low / 20, high / 20),
+        "seconds": difference(low, high),
+    }
+
+
+def difference(low: float, high: float) -> Any:
+    return {
+        "mean": (low + high) / 2,
         "interval": [low, high],
         "excludes_zero": low > 0 or high < 0,
     }
@@ -51,10 +58,11 @@ def test_a_dry_run_walks_in_two_engines(capsys: pytest.CaptureFixture[str]) -> N
         assert row["seconds"]["mean"] == pytest.approx(0.2)
         assert abs(row["metres"]["mean"]) < 0.1
     # it is compared with itself
-    assert [p["interval"] for p in found["pairs"]] == [[0.0, 0.0]] * 3
+    for what in ("success", "seconds"):
+        assert [p[what]["interval"] for p in found["pairs"]] == [[0.0, 0.0]] * 3
     assert [a["upright"] for a in found["ahead"]] == [3, 3]
     told = capsys.readouterr().out
-    assert told.count("includes zero") == 3 and "nothing is recorded" in told
+    assert told.count("includes zero") == 6 and "nothing is recorded" in told
     assert json.loads(json.dumps(found))["rows"]
 
 
@@ -109,17 +117,24 @@ def test_the_way_ends_with_a_fall_and_points_where_it_was_asked_to() -> None:
 def test_differences_are_by_episode() -> None:
     first, second = walker("randomised"), walker("no randomisation", "b", **NONE)
     spread = np.linspace(0, 19, 40)
+    solved = spread > 10, spread > 10.5  # 19 and 18 of 40
     walked = [
-        Walks(seconds=spread + more, metres=spread, met={}) for more in (0.5, 0.0)
+        Walks(seconds=spread + more, metres=spread, met={"success": some})
+        for more, some in zip((0.5, 0.0), solved, strict=True)
     ]
     found = rl_transfer.pair(first, second, "bullet", "none", walked)
-    assert found["interval"] == pytest.approx([0.5, 0.5])  # though episodes differ
-    assert found["excludes_zero"] and found["n"] == 40
-    (row,) = bars([found])
-    assert row["met"] and row["figure"] == pytest.approx(0.5)
-    other = rl_transfer.pair(second, first, "bullet", "none", walked[::-1])
+    # though episodes differ
+    assert found["seconds"]["interval"] == pytest.approx([0.5, 0.5])
+    assert found["seconds"]["excludes_zero"] and found["n"] == 40
+    assert found["success"]["mean"] == pytest.approx(1 / 40)
+    assert not found["success"]["excludes_zero"]  # one pair of 40 that differs
+    success, seconds = bars([found])
+    assert seconds["met"] and seconds["figure"] == pytest.approx(0.5)
+    assert not success["met"] and success["figure"] == 0.0
+    other = rl_transfer.pair(second, first, "bullet", "none", walked[::-1])["seconds"]
     assert other["excludes_zero"] and other["interval"][1] < 0
-    assert not bars([{**found, "interval": [-0.1, 1.0]}])[0]["met"]
+    worse = bars([{**found, "seconds": {**found["seconds"], "interval": [-0.1, 1.0]}}])
+    assert not worse[1]["met"]
     assert bars([{**found, "randomize": "gap"}]) == []  # of bullet: not asked for
 
 
@@ -144,7 +159,7 @@ def test_what_is_recorded(
     monkeypatch.setattr(rl_transfer, "measure", lambda *_: told)
     plan = rl_transfer.Plan(engines=("bullet",), episodes={"bullet": 9})
     first = rl_transfer.run(policy, others[:1], plan)
-    assert [bar["met"] for bar in first["bars"]] == [True]
+    assert [bar["met"] for bar in first["bars"]] == [True, True]
     (tmp_path / "rl_transfer.json").write_text(json.dumps(first))
     told["pairs"] = [line(push, "bullet", "none", -1.0, 3.0)]
     second = rl_transfer.run(policy, others[1:], plan)
@@ -157,6 +172,7 @@ def test_what_is_recorded(
     assert third["pairs"] == third["bars"] == third["terms"] == []
     said = capsys.readouterr().out
     assert "(+1.00 to +2.00, n 9): the interval excludes zero" in said
+    assert "success +0.08 against no randomisation (+0.05 to +0.10, n 9)" in said
     assert "1. without push: 1.00 s lost (no interval excludes zero)" in said
 
 
