@@ -4,6 +4,7 @@ The updates are on what was seen before that step, so that the two may go on at 
 (:mod:`policies.rl.stepping`).
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from policies.rl.learner import OffPolicyLearner
 from policies.rl.loop import Loop
 from policies.rl.replay import Batch, Replay
 from policies.rl.stepping import Stepping
-from policies.rl.threads import choose_threads
+from policies.rl.threads import choose_threads, neighbour
 from policies.rl.worlds import Worlds
 
 
@@ -103,7 +104,8 @@ class Trainer(Loop):
         before = {k: v.clone() for k, v in state.pack(learner).items()}
         count = learner.count
         watched = {k: v.clone() for k, v in learner.watched().items()}
-        self.threads = choose_threads(lambda: learner.update(self._batch()))
+        with neighbour() if self.config.overlap else nullcontext():
+            self.threads = choose_threads(lambda: learner.update(self._batch()))
         state.unpack(learner, before, count)
         for name, value in learner.watched().items():
             value.copy_(watched[name])  # views of what is kept, where it is kept

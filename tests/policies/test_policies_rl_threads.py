@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ml.checkpoint import read_config
 from ml.metrics_log import read_metrics
 from policies.rl import trainer
 from policies.rl.interrupts import Interrupts
-from policies.rl.threads import ROUNDS, choose_threads
+from policies.rl.threads import ROUNDS, choose_threads, neighbour
 from tests.policies.rl_runs import assert_same, at_step, interrupt, run, short  # noqa: F401
 
 
@@ -68,6 +69,34 @@ def test_a_neighbour_who_comes_later_counts() -> None:
     fast, slow = [0.05] * 5, [0.5] * 100
     work = Work(0.1, *fast, *slow)
     assert choose_threads(work, 0.2, work.clock) == 1
+
+
+def test_a_neighbour_works_while_we_do_and_no_longer() -> None:
+    """As much of the processor as it gets, with Python's lock left to us."""
+    with neighbour():
+        (thread,) = (t for t in threading.enumerate() if t.name == "neighbour")
+        before = time.process_time()
+        deadline = time.monotonic() + 30
+        while time.process_time() - before < 0.1:  # ours while asleep is none
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_it_is_measured_beside_a_neighbour_where_worlds_will_be_one(
+    overlap: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[set[str]] = []
+
+    def measured(_: object) -> int:
+        names.append({thread.name for thread in threading.enumerate()})
+        return 1
+
+    monkeypatch.setattr(trainer, "choose_threads", measured)
+    run(tmp_path / "run", threads=0, overlap=overlap, steps=60, evaluate_steps=0)
+    (found,) = names
+    assert ("neighbour" in found) == overlap
 
 
 def test_measuring_changes_nothing_and_is_remembered(
