@@ -80,7 +80,7 @@ RACES: dict[str, Race] = {
     "gym-humanoid": Race(
         algorithm="fastsac",
         task="gym-humanoid",
-        minutes=60.0,
+        minutes=30.0,
         limit=60.0,
         figure="return",
         enough=5000.0,

@@ -191,6 +191,20 @@ def _transfer(result: Result) -> list[str]:
     return lines
 
 
+def _leave_out(result: Result) -> list[str]:
+    steps = result["trained"]["steps"] / 1e6
+    groups = [
+        f"- `{name}`: {', '.join(f'`{term}`' for term in terms)}"
+        for name, terms in result["groups"].items()
+    ]
+    missing = [f"- not run: {label}" for label in result["not_run"]]
+    return [
+        f"{steps:.1f} million control steps each. What is left out at once:",
+        *["", *groups, "", *_transfer(result)],
+        *(["", *missing] if missing else []),
+    ]
+
+
 def _more(found: Result) -> str:
     """A paired difference."""
     text = _mean(found["mean"], found["interval"], "+.2f")
@@ -205,6 +219,7 @@ SAY: dict[str, Callable[[Result], list[str]]] = {
     "rl_gpu": _gpu,
     "rl_minutes": _minutes,
     "rl_transfer": _transfer,
+    "rl_leave_out": _leave_out,
     "rl_pendulum": _pendulum,
     "rl_agreement": _agreement,
     "warp_speed": _warp,
