@@ -22,11 +22,17 @@ RECORDS = "benchmarks/results"
 
 
 def command() -> str:
-    """The command line of this process, without the path of the program."""
+    """The command line of this process, without the path of the program.
+
+    A process that a benchmark has spawned has the benchmark's.
+    """
     words = sys.orig_argv[1:]
     if words[:1] == ["-m"]:
         return shlex.join(["python", *words])
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    if program.parent.name == "benchmarks":
+        return shlex.join(["python", "-m", f"benchmarks.{program.stem}", *sys.argv[1:]])
+    return shlex.join([program.name, *sys.argv[1:]])
 
 
 def commit() -> str:
