@@ -89,7 +89,7 @@ def learn(name: str, out: Path, steps: int, settings: dict[str, Any]) -> None:
     from policies.rl.training import train
 
     config = configure(name, steps, settings)
-    if (out / "config.json").is_file():
+    if is_done(out):
         trained = find_walker(name, out).trained
         for key in ("steps", "randomize", "without"):
             there, wanted = trained[key], getattr(config, key)
@@ -102,6 +102,11 @@ def learn(name: str, out: Path, steps: int, settings: dict[str, Any]) -> None:
     train(ALGORITHM, config, task=TASK, out=out, resume=out.exists(), progress=False)
 
 
+def is_done(out: Path) -> bool:
+    """Whether a folder holds a training that has come to its end."""
+    return (out / "config.json").is_file()
+
+
 def compare(out: Path, plan: Plan) -> dict[str, Any]:
     """Walk with all that are trained: what is recorded.
 
@@ -109,7 +114,7 @@ def compare(out: Path, plan: Plan) -> dict[str, Any]:
         out: their folders, by name.
         plan: how much is walked.
     """
-    done = [name for name in LABELS if (out / name / "config.json").is_file()]
+    done = [name for name in LABELS if is_done(out / name)]
     policy, *others = (find_walker(LABELS[name], out / name) for name in done)
     found = measure(policy, others, plan)
     conclude(found["pairs"])
@@ -135,7 +140,7 @@ def main() -> None:
     counts = given.episodes, given.bullet_episodes
     if min(counts) < 2:
         parser.error("an interval wants at least 2 episodes")
-    if "whole" not in given.only and not (given.out / "whole").is_dir():
+    if "whole" not in given.only and not is_done(given.out / "whole"):
         parser.error("all are compared with whole: name it in --only, too")
     for name in given.only:
         with get_context("spawn").Pool(1) as alone:

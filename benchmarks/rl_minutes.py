@@ -125,6 +125,7 @@ def learn(name: str, seed: int, out: Path, resume: bool) -> dict[str, Any]:
         resume=resume,
         overwrite=out.exists() and not resume,
         progress=False,
+        told=_command(race, seed, out),
     )
     task: Any = make_task(race.task)
     policy = make_policy(out, task, race.episodes)
@@ -150,6 +151,13 @@ def learn(name: str, seed: int, out: Path, resume: bool) -> dict[str, Any]:
     if name == "gym-humanoid":
         row["in_gymnasium"] = _in_gymnasium(policy, race.episodes)
     return row
+
+
+def _command(race: Race, seed: int, out: Path) -> str:
+    """What trains the same, for the model card."""
+    words = f"sandbot train {race.algorithm} --task {race.task} --out {out} "
+    words += f"--randomize {race.randomize} --minutes {race.minutes:g} --seed {seed}"
+    return words + f" --stop-at {race.stop_at:g}" * bool(race.stop_at)
 
 
 def _in_gymnasium(policy: Any, episodes: int) -> dict[str, Any]:

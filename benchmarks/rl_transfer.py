@@ -197,9 +197,10 @@ def pair(
 
 def difference(first: np.ndarray, second: np.ndarray) -> Line:
     """Its mean with a bootstrap interval, and whether that excludes zero."""
-    low, high = bootstrap_interval(first - second)
+    more = first - second
+    low, high = bootstrap_interval(more)
     return {
-        "mean": float((first - second).mean()),
+        "mean": float(more.mean()),
         "interval": [low, high],
         "excludes_zero": low > 0 or high < 0,
     }

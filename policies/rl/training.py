@@ -55,6 +55,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool | None = None,
+    told: str | None = None,
 ) -> RLResult:
     """Learn a task by trial and error; the best policy becomes the checkpoint.
 
@@ -67,6 +68,7 @@ def train(
         resume: whether to go on with the training in ``out``.
         overwrite: whether a run in ``out`` makes way.
         progress: whether to draw a progress bar; None: on a terminal.
+        told: the command that the card names; None: that of this process.
 
     Raises:
         UsageError: a name that does not exist, or a folder that is in use.
@@ -110,7 +112,7 @@ def train(
         seconds=trainer.seconds,
         figures=trainer.best_figures,
     )
-    _publish(out, name, plain, trainer, result)
+    _publish(out, name, plain, trainer, result, told or command())
     return result
 
 
@@ -164,7 +166,9 @@ def _identity(name: str, config: RLConfig, task: str, worlds: Worlds) -> dict[st
     }
 
 
-def _publish(out: Path, name: str, task: Any, trainer: Loop, result: RLResult) -> None:
+def _publish(
+    out: Path, name: str, task: Any, trainer: Loop, result: RLResult, told: str
+) -> None:
     """Write the checkpoint of the best policy."""
     seen, _ = split_groups(task)
     config: Any = trainer.config
@@ -186,7 +190,7 @@ def _publish(out: Path, name: str, task: Any, trainer: Loop, result: RLResult) -
         "evaluation": result.figures,
         "seconds": round(result.seconds, 1),
         "threads": trainer.threads,
-        "command": command().replace(" --resume", ""),
+        "command": told.replace(" --resume", ""),
         "commit": commit(),
         "versions": versions(),
     }

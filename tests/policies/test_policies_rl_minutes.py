@@ -1,10 +1,11 @@
 """When a task counts as learned, and what the race's bars say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.rl_minutes import _curve, _reached, bars
+from benchmarks.rl_minutes import RACES, _command, _curve, _reached, bars
 
 LINES: list[dict[str, Any]] = [
     {"step": 0, "evaluation/return": 100.0},
@@ -69,3 +70,27 @@ def test_bars(changed: Any, figures: list[float], met: list[bool]) -> None:
     found = bars([row(**changed)])
     assert [line["figure"] for line in found] == pytest.approx(figures)
     assert [line["met"] for line in found] == met
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_the_card_names_what_trains_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from policies.rl import training
+    from sandbot.main import main
+
+    asked: dict[str, Any] = {}
+
+    def train(algorithm: str, config: Any, **given: Any) -> training.RLResult:
+        asked.update(given, algorithm=algorithm, **vars(config))
+        return training.RLResult(steps=1, updates=1, seconds=1.0, figures={})
+
+    monkeypatch.setattr(training, "train", train)
+    race = RACES[name]
+    words = _command(race, 3, Path("runs/it")).split()
+    assert words[0] == "sandbot"
+    main(words[1:])
+    wanted = {"algorithm": race.algorithm, "task": race.task, "out": Path("runs/it")}
+    wanted |= {"minutes": race.minutes, "stop_at": race.stop_at, "seed": 3}
+    wanted |= {"randomize": race.randomize}
+    assert {key: asked[key] for key in wanted} == wanted
