@@ -37,8 +37,7 @@ def main() -> None:
     given = parser.parse_args()
     import torch
 
-    from policies.rl.fastsac import FastSACConfig
-    from policies.rl.recipes import find_recipe
+    from policies.rl.recipes import configure
     from policies.rl.training import train
 
     gpu = torch.cuda.is_available()
@@ -46,18 +45,21 @@ def main() -> None:
         print("not measured: no GPU was at hand")
         record("rl_gpu", {"not_measured": ["no GPU was at hand"], "bars": []})
         return
-    recipe: dict[str, Any] = dict(find_recipe("fastsac", TASK, gpu=not given.dry))
-    recipe |= {"steps": 10**10, "minutes": given.minutes, "seed": given.seed}
-    recipe |= {"randomize": "train", "evaluate_minutes": 2.0, "tensorboard": False}
+    settings: dict[str, Any] = {
+        "steps": 10**10,
+        "minutes": given.minutes,
+        "seed": given.seed,
+    }
+    settings |= {"randomize": "train", "evaluate_minutes": 2.0, "tensorboard": False}
     if given.dry:
-        recipe |= {"num_envs": 4, "steps": 80, "warmup": 8, "evaluate_episodes": 2}
-    recipe |= {
+        settings |= {"num_envs": 4, "steps": 80, "warmup": 8, "evaluate_episodes": 2}
+    settings |= {
         k: tuple(v) if isinstance(v, list) else v for k, v in given.settings.items()
     }
     resume = given.resume and given.out.exists()
     result = train(
         "fastsac",
-        FastSACConfig(**recipe),
+        configure("fastsac", TASK, gpu=not given.dry, **settings),
         task=TASK,
         out=given.out,
         engine="warp",

@@ -1,27 +1,27 @@
 """Which part of the randomisation does a walk need most? Leave one out, and see.
 
-    python -m benchmarks.rl_leave_out [--steps 1800000] [--only whole none push]
+    python -m benchmarks.rl_leave_out [--steps 1800000] [--only whole push]
 
 FastSAC learns to walk with the project's recipe for the same number of control steps
-each time: under all of the profile ``train``, under nothing of it, and under what is
-left of it without one group of terms. Then all walk the same episodes where no training
-has been, under ``gap`` and in ``bullet``, and what the whole one has more than another
-is paired by episode (:mod:`benchmarks.rl_transfer`). A group has several terms because
-each training takes minutes; together the groups are all that ``train`` varies.
+each time: under all of the profile ``train``, and under what is left of it without one
+group of terms. Then all walk the same episodes where no training has been, under
+``gap`` and in ``bullet``, and what the whole one has more than another is paired by
+episode (:mod:`benchmarks.rl_transfer`, which has one trained under nothing of it, too).
+A group has several terms because each training takes minutes; together the groups are
+all that ``train`` varies.
 
 Trainings that ``--out`` holds already are not repeated, and one that was stopped goes
 on. Each has one seed: a difference tells of these two trainings, and not of all.
 """
 
 import argparse
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from assets.errors import UsageError
 from benchmarks.record import record
-from benchmarks.rl_transfer import Plan, bars, conclude, find_walker, measure, ranking
+from benchmarks.rl_transfer import Plan, conclude, find_walker, measure, ranking
 from benchmarks.rl_walking import TASK
 
 NAME = "rl_leave_out"
@@ -45,14 +45,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """What is left out at once, by name."""
 LABELS = {
     "whole": "randomised",
-    "none": "no randomisation",
     **{name: f"without {name}" for name in GROUPS},
 }
 """Of the trainings, by name."""
 ENGINES = ("mujoco", "bullet")
 
 
-def configure(name: str, steps: int, settings: dict[str, Any]) -> Any:
+def plan_training(name: str, steps: int, settings: dict[str, Any]) -> Any:
     """A training's configuration.
 
     Args:
@@ -60,18 +59,16 @@ def configure(name: str, steps: int, settings: dict[str, Any]) -> Any:
         steps: control steps of all environments together.
         settings: over those of the recipe.
     """
-    from policies.rl.algorithms import find_algorithm
-    from policies.rl.recipes import find_recipe
+    from policies.rl.recipes import configure
 
-    recipe = find_recipe(ALGORITHM, TASK, gpu=False) | settings
-    return replace(
-        find_algorithm(ALGORITHM).config(**recipe),
-        steps=steps,
-        evaluate_steps=max(1, steps // EVALUATIONS),
-        randomize="none" if name == "none" else "train",
-        without=GROUPS.get(name, ()),
-        tensorboard=False,
-    )
+    mine = {
+        "steps": steps,
+        "evaluate_steps": max(1, steps // EVALUATIONS),
+        "randomize": "train",
+        "without": GROUPS.get(name, ()),
+        "tensorboard": False,
+    }
+    return configure(ALGORITHM, TASK, **settings | mine)
 
 
 def learn(name: str, out: Path, steps: int, settings: dict[str, Any]) -> None:
@@ -88,7 +85,7 @@ def learn(name: str, out: Path, steps: int, settings: dict[str, Any]) -> None:
     """
     from policies.rl.training import train
 
-    config = configure(name, steps, settings)
+    config = plan_training(name, steps, settings)
     if is_done(out):
         trained = find_walker(name, out).trained
         for key in ("steps", "randomize", "without"):
@@ -124,7 +121,6 @@ def compare(out: Path, plan: Plan) -> dict[str, Any]:
         "not_run": [LABELS[name] for name in LABELS if name not in done],
         **found,
         "terms": ranking(found["pairs"]),
-        "bars": bars(found["pairs"]),
     }
 
 
@@ -134,8 +130,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--only", nargs="+", choices=LABELS, default=list(LABELS))
     parser.add_argument("--out", type=Path, default=Path("runs/rl-leave-out"))
-    parser.add_argument("--episodes", type=int, default=200, help="in mujoco")
-    parser.add_argument("--bullet-episodes", type=int, default=64)
+    parser.add_argument("--episodes", type=int, default=100, help="in mujoco")
+    parser.add_argument("--bullet-episodes", type=int, default=32)
     given = parser.parse_args()
     counts = given.episodes, given.bullet_episodes
     if min(counts) < 2:

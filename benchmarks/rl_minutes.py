@@ -94,21 +94,17 @@ RACES: dict[str, Race] = {
 
 def learn(name: str, seed: int, out: Path, resume: bool) -> dict[str, Any]:
     """One training and its judgement."""
-    from dataclasses import replace
-
     from ml.metrics_log import read_metrics
     from policies import make_policy
-    from policies.rl.algorithms import find_algorithm
-    from policies.rl.recipes import find_recipe
+    from policies.rl.recipes import configure
     from policies.rl.training import train
     from policies.trial import try_out
     from sims import make_task
 
     race = RACES[name]
-    recipe = find_recipe(race.algorithm, race.task, gpu=False)
-    config = find_algorithm(race.algorithm).config(**recipe)
-    config = replace(
-        config,
+    config = configure(
+        race.algorithm,
+        race.task,
         seed=seed,
         minutes=race.minutes,
         randomize=race.randomize,

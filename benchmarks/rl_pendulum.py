@@ -52,16 +52,12 @@ def run(side: str, seed: int) -> dict[str, Any]:
 
 def _ours(seed: int) -> Any:
     """Train as the command does, and load what it wrote."""
-    from policies.rl.algorithms import find_algorithm
     from policies.rl.policy import load
-    from policies.rl.recipes import find_recipe
+    from policies.rl.recipes import configure
     from policies.rl.training import train
     from sims import make_task
 
-    recipe = find_recipe(ALGORITHM, GYM_ID, gpu=False)
-    config = find_algorithm(ALGORITHM).config(
-        **recipe | {"steps": STEPS, "seed": seed, "threads": 1}
-    )
+    config = configure(ALGORITHM, GYM_ID, steps=STEPS, seed=seed, threads=1)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         train(ALGORITHM, config, task=GYM_ID, out=out, progress=False)

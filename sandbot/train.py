@@ -14,7 +14,7 @@ from policies.learners import (
     find_interactive,
     find_learner,
 )
-from policies.rl.algorithms import ALGORITHMS, find_algorithm
+from policies.rl.algorithms import ALGORITHMS
 from sandbot.options import Asking, Imitated, Trying, Watching, parse
 
 if TYPE_CHECKING:
@@ -94,14 +94,13 @@ def _interact(name: str, arguments: Sequence[str]) -> int:
 
 def _try(name: str, arguments: Sequence[str]) -> int:
     """Learn by trial and error."""
-    from policies.rl.recipes import find_recipe
+    from policies.rl.recipes import configure
     from policies.rl.training import train
     from sims.registry import make_gym_task
 
     task = _peek(arguments, "--task") or _peek(arguments, "--env")
     gpu = _peek(arguments, "--engine") == "warp" and _has_gpu()
-    recipe = find_recipe(name, task, gpu=gpu)
-    config = find_algorithm(name).config(**recipe)
+    config = configure(name, task, gpu=gpu)
     kind = _options(type(config), Trying, ALGORITHMS[name][1], config)
     options: Any = parse(kind, f"train {name}", arguments, flat=True)
     if bool(options.task) == bool(options.env):

@@ -8,6 +8,8 @@ environments want larger batches.
 from fnmatch import fnmatchcase
 from typing import Any
 
+from policies.rl.algorithms import find_algorithm
+
 Recipe = dict[str, Any]
 
 HUMANOID: Recipe = {
@@ -180,3 +182,19 @@ def find_recipe(algorithm: str, task: str, *, gpu: bool) -> Recipe:
             if fnmatchcase(task, pattern):
                 return recipe
     return {}
+
+
+def configure(algorithm: str, task: str, *, gpu: bool = False, **settings: Any) -> Any:
+    """An algorithm's configuration for a task.
+
+    Args:
+        algorithm: its name.
+        task: its name, or a Gymnasium id.
+        gpu: whether the engine's worlds are on a GPU.
+        settings: over those of the recipe.
+
+    Raises:
+        UsageError: there is no such algorithm, or a setting is not allowed.
+    """
+    recipe = find_recipe(algorithm, task, gpu=gpu)
+    return find_algorithm(algorithm).config(**recipe | settings)
