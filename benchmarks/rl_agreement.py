@@ -40,8 +40,8 @@ CASES: dict[str, dict[str, Any]] = {
     "half-cheetah": {
         "task": "gym-half-cheetah",
         "gym_id": "HalfCheetah-v5",
-        "steps": 10_000,
-        "every": 2_500,
+        "steps": 20_000,
+        "every": 5_000,
         "settings": {"learning_starts": 1_000, "net": (256, 256)},
     },
 }
