@@ -125,7 +125,7 @@ def build_looks_gui(status: Status, do: Do) -> None:
     imgui.SetItemTooltip("Reward, its terms and metrics over time (G)")
 
 
-def build_choices_gui(status: Status, cameras: list[str], do: Do) -> None:
+def build_choices_gui(status: Status, views: list[str | None], do: Do) -> None:
     """Speed, camera, and which environment."""
     index = SPEEDS.index(status.speed)
     moved, index = imgui.SliderInt(
@@ -133,7 +133,6 @@ def build_choices_gui(status: Status, cameras: list[str], do: Do) -> None:
     )
     if moved:
         do(lambda session: session.set_speed(SPEEDS[index]))
-    views: list[str | None] = [None, *cameras]
     names = [view or "free" for view in views]
     chosen, camera = imgui.Combo("camera", views.index(status.camera), names)
     if chosen:

@@ -32,7 +32,7 @@ from sims.viewers.fleet import Fleet
 from sims.viewers.forces import ContactArrows
 from sims.viewers.guest import NEXT, REPEAT, RESET, Guest
 from sims.viewers.pace import SPEEDS, Pace
-from sims.viewers.pushes import Pushes, Pushing
+from sims.viewers.pushes import Pushes, Pushing, floating_body
 from sims.viewers.status import Status, describe, status_of
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from sims.policy import Policy
 
 log = logging.getLogger(__name__)
+
+FOLLOW = "follow"
+"""The camera that goes where the robot goes, and that a person may turn."""
 
 
 class Session:
@@ -93,7 +96,10 @@ class Session:
         self.pushes = Pushes(env, pushing or Pushing(), clock)
         self.contacts = ContactArrows(env.engine)
         self.curves = Curves(env.control_dt)
-        self.camera: str | None = None
+        self.follows = self._find_followed()
+        """Name of the body that :data:`FOLLOW` follows; None: the robot stays."""
+        self.camera: str | None = None if self.follows is None else FOLLOW
+        """:data:`FOLLOW`, a camera of the scene, or None: the free one."""
         self.error: str | None = None
         self.failure: Exception | None = None
         """The last exception, with its traceback; stays after the error is cleared."""
@@ -204,19 +210,32 @@ class Session:
         self.fleet.show(env)
 
     def look(self, camera: str | None) -> None:
-        """Look through a camera of the scene; None: the free one.
+        """Look through one of :meth:`views`.
 
         Raises:
-            UsageError: the scene has no camera of that name.
+            UsageError: there is no camera of that name.
         """
-        if camera is not None and camera not in self.cameras():
-            raise unknown("camera", camera, self.cameras())
+        if camera not in self.views():
+            raise unknown("camera", str(camera), [v for v in self.views() if v])
         self.camera = camera
 
     def next_camera(self) -> None:
         """Look through the next camera, the free one among them."""
-        views = [None, *self.cameras()]
+        views = self.views()
         self.camera = views[(views.index(self.camera) + 1) % len(views)]
+
+    def views(self) -> list[str | None]:
+        """What one may look through: what follows the robot, where it travels, the
+        free camera, and those of the scene."""
+        first = [] if self.follows is None else [FOLLOW]
+        return [*first, None, *self.cameras()]
+
+    def _find_followed(self) -> str | None:
+        model = self.env.engine.model
+        if model is None or FOLLOW in self.cameras():
+            return None
+        body = floating_body(model)
+        return None if body is None else model.body(body).name or None
 
     def cameras(self) -> list[str]:
         """Names of the scene's cameras."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from assets.errors import SandbotError
 from sims.viewers.guest import LETTERS, Guest
-from sims.viewers.loop import Session
+from sims.viewers.loop import FOLLOW, Session
 from sims.viewers.stage import Stage
 
 FRAME = 1 / 60
@@ -170,7 +170,7 @@ def watch(session: Session) -> None:
             _draw(viewer, session, stage)
             if looking != session.camera:
                 looking = session.camera
-                _look(viewer, stage, looking)
+                _look(viewer, stage, looking, session.follows)
             viewer.sync()
             time.sleep(max(0.001, start + FRAME - time.perf_counter()))
     except KeyboardInterrupt:
@@ -311,17 +311,22 @@ def _help(guest: Guest) -> str:
     return "\n".join(rows + [r for r in own if guest.pushable or r != "P push"])
 
 
-def _look(viewer: Any, stage: Stage, camera: str | None) -> None:
-    """Look through a camera of the scene, or freely from the default view."""
+def _look(viewer: Any, stage: Stage, camera: str | None, follows: str | None) -> None:
+    """Look through one of a session's views, which may follow a body."""
     import mujoco
 
     from sims.render import find_camera
 
-    view = find_camera(stage.model, camera)
+    follow = camera == FOLLOW and follows is not None
+    view = find_camera(stage.model, None if follow else camera)
+    if follow:
+        view.type = mujoco.mjtCamera.mjCAMERA_TRACKING
+        view.trackbodyid = stage.model.body(follows).id
     with viewer.lock():
         viewer.cam.type = view.type
         viewer.cam.fixedcamid = view.fixedcamid
-        if view.type == mujoco.mjtCamera.mjCAMERA_FREE:
+        viewer.cam.trackbodyid = view.trackbodyid
+        if view.type != mujoco.mjtCamera.mjCAMERA_FIXED:
             viewer.cam.lookat[:] = view.lookat
             viewer.cam.distance = view.distance
             viewer.cam.azimuth = view.azimuth

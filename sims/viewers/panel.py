@@ -30,7 +30,7 @@ from sims.viewers.controls import (
 from sims.viewers.curves import CurvesView
 from sims.viewers.graphs import CurvesWindow
 from sims.viewers.guest import Command
-from sims.viewers.loop import Session
+from sims.viewers.loop import FOLLOW, Session
 from sims.viewers.pace import speed_text
 from sims.viewers.status import Status
 
@@ -128,9 +128,10 @@ class Panel(plugin.ViewerPlugin):
         guest = session.guest
         self.started = threading.Event()
         """Set when the page is being served."""
-        self._cameras, self._bodies = session.cameras(), session.pushes.bodies()
+        self._views, self._bodies = session.views(), session.pushes.bodies()
+        self._cameras, self._follows = session.cameras(), session.follows
         self._last: StatusSnapshot | None = None
-        self._camera: str | None = None
+        self._camera = session.camera
         self._curves = CurvesWindow()
         self._ux = ux.UxState()
         self._pulling = False
@@ -195,7 +196,7 @@ class Panel(plugin.ViewerPlugin):
         self.viewer.send_to_sim(CommandEvent(run))
 
     def _look(self, camera: str | None) -> None:
-        """Look through a camera of the scene, or freely from the default view."""
+        """Look through one of the session's views."""
         self._camera = camera
         viewer = self.viewer
         if camera in self._cameras:
@@ -203,6 +204,9 @@ class Panel(plugin.ViewerPlugin):
         else:
             index = ux.TUMBLE_CAMERA_IDX
             mujoco.mjv_defaultFreeCamera(viewer.model, viewer.camera)
+        if camera == FOLLOW and self._follows is not None:
+            index = ux.TRACKING_CAMERA_IDX
+            viewer.camera.trackbodyid = viewer.model.body(self._follows).id
         self._ux.camera_index = ux.set_camera(viewer.model, viewer.camera, index)
         viewer.camera_index = self._ux.camera_index
 
@@ -281,7 +285,7 @@ class Panel(plugin.ViewerPlugin):
         self._build_buttons_gui(status)
         for index, line in enumerate(status.lines):
             imgui.TextColored(_LIGHT if index == 0 else _PLAIN, line)
-        build_choices_gui(status, self._cameras, self._do)
+        build_choices_gui(status, self._views, self._do)
         self._build_episode_gui(status)
         build_looks_gui(status, self._do)
         build_told_gui(status, self._do)

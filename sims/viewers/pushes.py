@@ -249,7 +249,7 @@ class Pushes:
 
     def _floats(self) -> bool:
         """Whether the robot stands by itself."""
-        return _floating(self._env.engine.model) is not None
+        return floating_body(self._env.engine.model) is not None
 
     def _usual_body(self) -> str:
         """The one that floats, the one that bears the robot's tip, or else the last
@@ -257,7 +257,7 @@ class Pushes:
         from assets import ROBOTS
 
         model = self._env.engine.model
-        root = _floating(model)
+        root = floating_body(model)
         if root is not None:
             return model.body(root).name
         robot = ROBOTS.get(self._env.task.robot)
@@ -283,15 +283,23 @@ def _driven(model: "mujoco.MjModel") -> list[int]:
     ]
 
 
-def _floating(model: "mujoco.MjModel") -> int | None:
-    """The body by which a driven robot floats; None: it is fixed to something."""
+def floating_body(model: "mujoco.MjModel") -> int | None:
+    """The body by which a driven robot floats; None: it is fixed to something.
+
+    It floats where no motor moves it and something lets it travel: a free joint, or
+    the slides of a robot that lives in a plane.
+    """
     import mujoco
 
-    for joint in _driven(model):
-        root = int(model.body_rootid[model.jnt_bodyid[joint]])
-        first = int(model.body_jntadr[root])
-        if first >= 0 and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE:
-            return root
+    travels = [int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_SLIDE)]
+    driven = np.array(_driven(model), int)
+    for root in np.unique(model.body_rootid[model.jnt_bodyid[driven]]):
+        own = np.flatnonzero(model.jnt_bodyid == root)
+        if (
+            np.isin(model.jnt_type[own], travels).any()
+            and not np.isin(own, driven).any()
+        ):
+            return int(root)
     return None
 
 

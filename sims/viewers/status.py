@@ -21,7 +21,7 @@ class Status:
     env: int
     num_envs: int
     camera: str | None
-    """None: the free camera."""
+    """None: the free one; see :class:`~sims.viewers.loop.Session`."""
     paused: bool
     pushing: bool
     speed: float

@@ -34,6 +34,8 @@ class FakeEngine:
             body_mass=np.array([0.0, 2.0]),
             body_weldid=np.array([0, 1]),
             geom_bodyid=np.array([0, 1]),
+            body_rootid=np.array([0, 1]),
+            jnt_bodyid=np.zeros(0, int),
             actuator_trnid=np.zeros((0, 2)),
             actuator_trntype=np.zeros(0),
             camera=lambda index: SimpleNamespace(name=("side", "corner")[index]),
