@@ -131,6 +131,7 @@ def policy_gradient() -> Part:
             run.value,
             episodes=64,
             discount=base.discount,
+            scale=base.scale,
             seed=100 + seed,
         )
         ratios.append(noise.ratio)

@@ -37,6 +37,7 @@ def measure(
     *,
     episodes: int,
     discount: float,
+    scale: float,
     seed: int,
 ) -> GradientNoise:
     """Gradients of fresh episodes.
@@ -47,13 +48,14 @@ def measure(
         value: the baseline.
         episodes: how many.
         discount: gamma.
+        scale: of the rewards that the baseline was learned from.
         seed: of the episodes.
     """
     torch.manual_seed(seed)
     envs = gym.make_vec(env_id, episodes)
     happened = play(envs, policy, seed)
     envs.close()
-    earned = happened.returns(discount)
+    earned = scale * happened.returns(discount)
     with torch.no_grad():
         expected = value(happened.seen)[..., 0]
     both = []

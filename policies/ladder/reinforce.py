@@ -38,6 +38,8 @@ class ReinforceConfig:
     hidden: tuple[int, ...] = (64,)
     discount: float = 0.99
     """gamma"""
+    scale: float = 0.1
+    """Of the rewards that are learned from: values of size 1 to 10 are learned fast."""
     learning_rate: float = 1e-2
     """Of Adam, for both networks, at the beginning."""
     fits: int = 20
@@ -127,7 +129,7 @@ def train(env_id: str, config: ReinforceConfig) -> Trained:
 
     for update in range(config.updates):
         happened = play(envs, policy, config.seed if update == 0 else None)
-        counts, goal = happened.counts, happened.returns(config.discount)
+        counts, goal = happened.counts, config.scale * happened.returns(config.discount)
         weight = goal
         if config.baseline:
             with torch.no_grad():

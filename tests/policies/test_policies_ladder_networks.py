@@ -208,7 +208,13 @@ def test_a_learned_baseline_takes_noise_away() -> None:
     run = reinforce.train("CartPole-v1", early)
     assert run.value is not None
     noise = measure(
-        "CartPole-v1", run.net, run.value, episodes=24, discount=0.99, seed=1
+        "CartPole-v1",
+        run.net,
+        run.value,
+        episodes=24,
+        discount=0.99,
+        scale=ReinforceConfig().scale,
+        seed=1,
     )
     assert noise.ratio < 0.85
     gap = (noise.plain - noise.led).mean(0)
