@@ -19,7 +19,6 @@ from typing import Any
 from benchmarks.record import bar, record, recorded, sandbot
 from evaluation.results import rows
 from evaluation.rollout import rollout
-from ml.provenance import command
 from ml.statistics import wilson_interval
 from policies.collect import collect
 
@@ -214,8 +213,7 @@ def main() -> None:
         "bars": lines,
     }
     result |= {"not_measured": NOT_MEASURED}
-    called = {"command": "python -m benchmarks.imitation", "last_call": command()}
-    path = record("imitation", called | result)
+    path = record("imitation", result, whole="python -m benchmarks.imitation")
     print(f"wrote {path.relative_to(path.parents[2])}")
 
 

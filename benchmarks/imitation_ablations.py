@@ -234,9 +234,9 @@ def main() -> None:
     for line in lines:
         verdict = "met" if line["met"] else "MISSED"
         print(f"{line['what']:55} {line['figure']:8.3g}  {line['bar']:8} {verdict}")
-    told = {"command": "python -m benchmarks.imitation_ablations"}
-    result = told | {"seed": 0, "table": table, "bars": lines}
-    written = record("imitation_ablations", result)
+    result = {"seed": 0, "table": table, "bars": lines}
+    whole = "python -m benchmarks.imitation_ablations"
+    written = record("imitation_ablations", result, whole)
     print(f"wrote {written.relative_to(written.parents[2])}")
 
 

@@ -15,10 +15,19 @@ from ml.provenance import command, commit, versions
 RESULTS = Path(__file__).parent / "results"
 
 
-def record(name: str, result: dict[str, Any]) -> Path:
-    """Write ``results/<name>.json``: result, machine, versions, commit and date."""
+def record(name: str, result: dict[str, Any], whole: str | None = None) -> Path:
+    """Write ``results/<name>.json``: result, machine, versions, commit and date.
+
+    Args:
+        name: of the file.
+        result: what was measured; its entries count more than the others.
+        whole: the command that measures all of it, where this call may have measured a
+            part, and another the rest; this call then stands beside it.
+    """
+    told = command()
     payload = {
-        "command": command(),
+        "command": whole or told,
+        **({"last_call": told} if whole not in (None, told) else {}),
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cores": os.cpu_count(), "processor": processor()},

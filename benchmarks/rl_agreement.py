@@ -221,7 +221,7 @@ def keep(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         met = "met" if line["met"] else "MISSED"
         print(f"{line['what']}: {line['figure']:.1f} ({line['bar']}) {met}")
     found = {"table": table, "bars": bars, "not_run": missing, "runs": rows}
-    record("rl_agreement", found)
+    record("rl_agreement", found, whole="python -m benchmarks.rl_agreement")
     return bars
 
 

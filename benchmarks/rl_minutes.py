@@ -235,7 +235,8 @@ def main() -> None:
             f"{row['judged'][row['figure']]:.3g} of {row['n']} episodes",
             flush=True,
         )
-        record(NAME, {"runs": rows, "bars": bars(rows)})
+        found = {"runs": rows, "bars": bars(rows)}
+        record(NAME, found, whole="python -m benchmarks.rl_minutes")
     for line in bars(rows):
         met = "met" if line["met"] else "MISSED"
         print(f"{line['what']}: {line['figure']:g} ({line['bar']}) {met}")

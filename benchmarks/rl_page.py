@@ -56,7 +56,9 @@ def _bars(result: Result) -> list[str]:
 def _where(result: Result) -> str:
     machine = result.get("gpu") or f"{result['machine']['cores']} cores"
     note = f" Note: {result['note']}." if "note" in result else ""
-    return f"`{result['command']}`, {machine}, {result['date']}.{note}"
+    last = result.get("last_call")
+    parts = f" in parts, the last by `{last}`" if last else ""
+    return f"`{result['command']}`{parts}, {machine}, {result['date']}.{note}"
 
 
 def _gpu(result: Result) -> list[str]:

@@ -122,7 +122,8 @@ def main() -> None:
                 flush=True,
             )
             lines = bars(rows)
-            record("rl_pendulum", {"means": means(rows), "runs": rows, "bars": lines})
+            found = {"means": means(rows), "runs": rows, "bars": lines}
+            record("rl_pendulum", found, whole="python -m benchmarks.rl_pendulum")
     for line in lines:
         met = "met" if line["met"] else "MISSED"
         print(f"{line['what']}: {line['figure']:.3f} ({line['bar']}) {met}")

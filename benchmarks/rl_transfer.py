@@ -375,7 +375,9 @@ def main() -> None:
     )
     policy = find_walker("randomised", given.policy)
     result = run(policy, find_others(policy, given.other, given.without), plan)
-    record(NAME, result)
+    named = [f"--policy {given.policy}"]
+    named += [f"--other {given.other or 'FOLDER'}"] if result["pairs"] else []
+    record(NAME, result, whole=" ".join(["python -m benchmarks.rl_transfer", *named]))
     for line in result["bars"]:
         met = "met" if line["met"] else "MISSED"
         print(f"{line['what']}: {line['figure']:.3g} ({line['bar']}) {met}")
