@@ -276,7 +276,13 @@ def classics() -> Part:
         "FrozenLake-v1": TabularConfig(
             episodes=2000, step_size=1.0, power=0.6, initial=1.0
         ),
-        "Taxi-v4": TabularConfig(episodes=4000, step_size=1.0, power=0.3),
+        # SARSA learns what exploring costs, so that has to fade (Singh et al. 2000)
+        "Taxi-v4": TabularConfig(
+            episodes=8000,
+            step_size=1.0,
+            power=0.3,
+            explore=EpsilonGreedy(epsilon=Decay(start=1.0, end=0.0, rate=0.999)),
+        ),
     }
     figures, curves, shares = {}, {}, {}
     for world, config in worlds.items():

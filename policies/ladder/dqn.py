@@ -45,7 +45,7 @@ class DQNConfig:
     double: bool = False
     """Whether the network chooses what the copy values."""
     hidden: tuple[int, ...] = (64, 64)
-    discount: float = 0.98
+    discount: float = 0.99
     """gamma"""
     scale: float = 0.1
     """Of the rewards that are learned from: values of size 1 to 10 are learned fast."""
