@@ -136,7 +136,7 @@ def build_choices_gui(status: Status, views: list[str | None], do: Do) -> None:
     names = [view or "free" for view in views]
     chosen, camera = imgui.Combo("camera", views.index(status.camera), names)
     if chosen:
-        do(lambda session: session.look(views[camera]))
+        do(lambda session: session.views.choose(views[camera]))
     if status.num_envs > 1:
         _build_environment_gui(status, do)
 

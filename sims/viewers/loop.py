@@ -25,15 +25,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from assets.errors import UsageError, unknown
+from assets.errors import UsageError
 from sims.task import Marker
 from sims.viewers.curves import Curves
 from sims.viewers.fleet import Fleet
 from sims.viewers.forces import ContactArrows
 from sims.viewers.guest import NEXT, REPEAT, RESET, Guest
 from sims.viewers.pace import SPEEDS, Pace
-from sims.viewers.pushes import Pushes, Pushing, floating_body
+from sims.viewers.pushes import Pushes, Pushing
 from sims.viewers.status import Status, describe, status_of
+from sims.viewers.views import Views
 
 if TYPE_CHECKING:
     import mujoco
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from sims.policy import Policy
 
 log = logging.getLogger(__name__)
-
-FOLLOW = "follow"
-"""The camera that goes where the robot goes, and that a person may turn."""
 
 
 class Session:
@@ -96,10 +94,7 @@ class Session:
         self.pushes = Pushes(env, pushing or Pushing(), clock)
         self.contacts = ContactArrows(env.engine)
         self.curves = Curves(env.control_dt)
-        self.follows = self._find_followed()
-        """Name of the body that :data:`FOLLOW` follows; None: the robot stays."""
-        self.camera: str | None = None if self.follows is None else FOLLOW
-        """:data:`FOLLOW`, a camera of the scene, or None: the free one."""
+        self.views = Views(env.engine.model)
         self.error: str | None = None
         self.failure: Exception | None = None
         """The last exception, with its traceback; stays after the error is cleared."""
@@ -208,41 +203,6 @@ class Session:
     def show(self, env: int) -> None:
         """Show this environment; counts around, so that -1 is the last one."""
         self.fleet.show(env)
-
-    def look(self, camera: str | None) -> None:
-        """Look through one of :meth:`views`.
-
-        Raises:
-            UsageError: there is no camera of that name.
-        """
-        if camera not in self.views():
-            raise unknown("camera", str(camera), [v for v in self.views() if v])
-        self.camera = camera
-
-    def next_camera(self) -> None:
-        """Look through the next camera, the free one among them."""
-        views = self.views()
-        self.camera = views[(views.index(self.camera) + 1) % len(views)]
-
-    def views(self) -> list[str | None]:
-        """What one may look through: what follows the robot, where it travels, the
-        free camera, and those of the scene."""
-        first = [] if self.follows is None else [FOLLOW]
-        return [*first, None, *self.cameras()]
-
-    def _find_followed(self) -> str | None:
-        model = self.env.engine.model
-        if model is None or FOLLOW in self.cameras():
-            return None
-        body = floating_body(model)
-        return None if body is None else model.body(body).name or None
-
-    def cameras(self) -> list[str]:
-        """Names of the scene's cameras."""
-        model = self.env.engine.model
-        if model is None:
-            return []
-        return [model.camera(index).name for index in range(model.ncam)]
 
     def push(self, body: str | None = None, force: np.ndarray | None = None) -> None:
         """Push the shown robot for a moment.

@@ -21,8 +21,9 @@ from typing import Any
 
 from assets.errors import SandbotError
 from sims.viewers.guest import LETTERS, Guest
-from sims.viewers.loop import FOLLOW, Session
+from sims.viewers.loop import Session
 from sims.viewers.stage import Stage
+from sims.viewers.views import Views
 
 FRAME = 1 / 60
 """Time between two pictures [s of wall clock]."""
@@ -42,7 +43,7 @@ KEYS: dict[int, Callable[[Session], Any]] = {
     268: lambda session: session.fleet.show_best(),
     269: lambda session: session.fleet.show_worst(),
     92: lambda session: session.fleet.show_ended(),
-    67: Session.next_camera,
+    67: lambda session: session.views.next(),
     70: lambda session: session.contacts.toggle(),
     71: lambda session: session.curves.toggle(),
 }
@@ -168,9 +169,9 @@ def watch(session: Session) -> None:
                 looking = "unset"  # the window may have changed its camera by itself
             session.advance(FRAME)
             _draw(viewer, session, stage)
-            if looking != session.camera:
-                looking = session.camera
-                _look(viewer, stage, looking, session.follows)
+            if looking != session.views.chosen:
+                looking = session.views.chosen
+                _look(viewer, stage, session.views)
             viewer.sync()
             time.sleep(max(0.001, start + FRAME - time.perf_counter()))
     except KeyboardInterrupt:
@@ -311,17 +312,17 @@ def _help(guest: Guest) -> str:
     return "\n".join(rows + [r for r in own if guest.pushable or r != "P push"])
 
 
-def _look(viewer: Any, stage: Stage, camera: str | None, follows: str | None) -> None:
-    """Look through one of a session's views, which may follow a body."""
+def _look(viewer: Any, stage: Stage, views: Views) -> None:
+    """Look through the chosen view."""
     import mujoco
 
     from sims.render import find_camera
 
-    follow = camera == FOLLOW and follows is not None
-    view = find_camera(stage.model, None if follow else camera)
-    if follow:
+    body = views.followed(views.chosen)
+    view = find_camera(stage.model, views.chosen if body is None else None)
+    if body is not None:
         view.type = mujoco.mjtCamera.mjCAMERA_TRACKING
-        view.trackbodyid = stage.model.body(follows).id
+        view.trackbodyid = stage.model.body(body).id
     with viewer.lock():
         viewer.cam.type = view.type
         viewer.cam.fixedcamid = view.fixedcamid

@@ -30,7 +30,7 @@ from sims.viewers.controls import (
 from sims.viewers.curves import CurvesView
 from sims.viewers.graphs import CurvesWindow
 from sims.viewers.guest import Command
-from sims.viewers.loop import FOLLOW, Session
+from sims.viewers.loop import Session
 from sims.viewers.pace import speed_text
 from sims.viewers.status import Status
 
@@ -67,7 +67,7 @@ _ACTS: tuple[tuple[tuple[Any, ...], Callable[[Session], Any]], ...] = (
     ((imgui.Key.Backslash,), lambda session: session.fleet.show_ended()),
     ((imgui.Key.F,), lambda session: session.contacts.toggle()),
     ((imgui.Key.G,), lambda session: session.curves.toggle()),
-    ((imgui.Key.C,), Session.next_camera),
+    ((imgui.Key.C,), lambda session: session.views.next()),
 )
 """What the keys of :data:`KEYS` do."""
 _BUTTONS = (
@@ -128,10 +128,9 @@ class Panel(plugin.ViewerPlugin):
         guest = session.guest
         self.started = threading.Event()
         """Set when the page is being served."""
-        self._views, self._bodies = session.views(), session.pushes.bodies()
-        self._cameras, self._follows = session.cameras(), session.follows
+        self._views, self._bodies = session.views, session.pushes.bodies()
         self._last: StatusSnapshot | None = None
-        self._camera = session.camera
+        self._camera = session.views.chosen
         self._curves = CurvesWindow()
         self._ux = ux.UxState()
         self._pulling = False
@@ -199,14 +198,15 @@ class Panel(plugin.ViewerPlugin):
         """Look through one of the session's views."""
         self._camera = camera
         viewer = self.viewer
-        if camera in self._cameras:
-            index = self._cameras.index(camera)
+        body, fixed = self._views.followed(camera), self._views.cameras
+        if camera in fixed and body is None:
+            index = fixed.index(camera)
         else:
             index = ux.TUMBLE_CAMERA_IDX
             mujoco.mjv_defaultFreeCamera(viewer.model, viewer.camera)
-        if camera == FOLLOW and self._follows is not None:
+        if body is not None:
             index = ux.TRACKING_CAMERA_IDX
-            viewer.camera.trackbodyid = viewer.model.body(self._follows).id
+            viewer.camera.trackbodyid = viewer.model.body(body).id
         self._ux.camera_index = ux.set_camera(viewer.model, viewer.camera, index)
         viewer.camera_index = self._ux.camera_index
 
@@ -285,7 +285,7 @@ class Panel(plugin.ViewerPlugin):
         self._build_buttons_gui(status)
         for index, line in enumerate(status.lines):
             imgui.TextColored(_LIGHT if index == 0 else _PLAIN, line)
-        build_choices_gui(status, self._views, self._do)
+        build_choices_gui(status, self._views.names(), self._do)
         self._build_episode_gui(status)
         build_looks_gui(status, self._do)
         build_told_gui(status, self._do)

@@ -21,7 +21,7 @@ class Status:
     env: int
     num_envs: int
     camera: str | None
-    """None: the free one; see :class:`~sims.viewers.loop.Session`."""
+    """One of :meth:`~sims.viewers.views.Views.names`."""
     paused: bool
     pushing: bool
     speed: float
@@ -92,7 +92,7 @@ def status_of(session: "Session") -> Status:
         engine=env.engine.name,
         env=shown,
         num_envs=env.num_envs,
-        camera=session.camera,
+        camera=session.views.chosen,
         paused=session.paused,
         pushing=bool(pushes),
         speed=session.speed,

@@ -85,8 +85,8 @@ def record(
         raise UsageError(f"a video's sides are even, got {width} x {height}")
     if session.limit is None:
         raise UsageError("a video needs an end: give --episodes or --steps")
-    if camera not in session.cameras():
-        camera = next(iter(session.cameras()), None)
+    if camera not in session.views.cameras:
+        camera = next(iter(session.views.cameras), None)
     fps = fps or (30 if path.suffix.lower() == ".mp4" else 25)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     _try_to_write(part, path)

@@ -68,7 +68,7 @@ def test_a_scene_in_which_nothing_moves_is_shown_and_pushed(tmp_path: Path) -> N
     while not session.finished:
         session.tick()
     assert session.failure is None and session.status().error is None
-    assert session.cameras() == ["follow"]
+    assert session.views.names() == [None, "follow"]
     env.close()
 
 

@@ -306,7 +306,7 @@ def test_an_environment_without_a_scene_draws_itself() -> None:
         first, second = pictures.render(0), pictures.render(1)
     assert first.shape == (48, 64, 3) and (first != second).any()
     session = Session(env, make_policy("zero", env.task, 2))
-    assert session.cameras() == [] and session.status().success is None
+    assert session.views.names() == [None] and session.status().success is None
     with pytest.raises(EngineError, match="not simulated by MuJoCo"):
         env.engine.snapshot()
     with pytest.raises(UsageError, match="--viewer video"):

@@ -10,9 +10,10 @@ import pytest
 from assets import UsageError
 from sims import make_env
 from sims.viewers import native
-from sims.viewers.loop import FOLLOW, Session
+from sims.viewers.loop import Session
 from sims.viewers.pushes import floating_body
 from sims.viewers.stage import Stage
+from sims.viewers.views import FOLLOW, Views
 from tests.sims.viewer_fakes import FakePolicy
 
 mujoco = pytest.importorskip("mujoco")
@@ -37,14 +38,14 @@ def session_of(task: str) -> Session:
 )
 def test_what_follows_is_for_robots_that_travel(task, body):
     session = session_of(task)
-    assert session.follows == body
-    views = session.views()
+    assert session.views.follows == body
+    views = session.views.names()
     first = [] if body is None else [FOLLOW]
-    assert views == [*first, None, *session.cameras()]
-    assert session.camera == views[0]
+    assert views == [*first, None, *session.views.cameras]
+    assert session.views.chosen == views[0]
     if body is None:
         with pytest.raises(UsageError, match="unknown camera 'follow'"):
-            session.look(FOLLOW)
+            session.views.choose(FOLLOW)
     session.env.close()
 
 
@@ -62,7 +63,7 @@ def test_the_window_follows_and_can_still_be_turned():
     stage = Stage(session.env.engine.model, "humanoid", session.env.task.scene)
     stage.update(*session.snapshot())
     viewer = SimpleNamespace(cam=mujoco.MjvCamera(), lock=contextlib.nullcontext)
-    native._look(viewer, stage, session.camera, session.follows)
+    native._look(viewer, stage, session.views)
     assert viewer.cam.type == mujoco.mjtCamera.mjCAMERA_TRACKING
     turned = viewer.cam.azimuth = viewer.cam.azimuth + 30
     scene = mujoco.MjvScene(stage.model, maxgeom=100)
@@ -73,9 +74,11 @@ def test_the_window_follows_and_can_still_be_turned():
         middle = stage.data.subtree_com[stage.model.body("pelvis").id]
         assert np.allclose(viewer.cam.lookat, middle, atol=0.02)
     assert viewer.cam.azimuth == turned
-    native._look(viewer, stage, None, session.follows)
+    session.views.choose(None)
+    native._look(viewer, stage, session.views)
     assert viewer.cam.type == mujoco.mjtCamera.mjCAMERA_FREE
-    native._look(viewer, stage, "side", session.follows)
+    session.views.choose("side")
+    native._look(viewer, stage, session.views)
     assert viewer.cam.type == mujoco.mjtCamera.mjCAMERA_FIXED
     session.env.close()
 
@@ -101,3 +104,20 @@ def test_the_page_follows():
         assert viewer.camera.type == kind
     assert viewer.camera.trackbodyid == model.body("pelvis").id
     session.env.close()
+
+
+def test_a_scenes_own_camera_of_that_name_stands_back_for_a_robot_that_travels():
+    walker = """<mujoco><worldbody><camera name="follow"/><camera name="top"/>
+    <body name="trunk"><{root}/><geom size="0.1"/><body><joint name="j"/>
+    <geom size="0.1"/></body></body></worldbody>
+    <actuator><motor joint="j"/></actuator></mujoco>"""
+    fixed, free = "joint type='hinge'", "freejoint"
+    views = {
+        root: Views(mujoco.MjModel.from_xml_string(walker.format(root=root)))
+        for root in (fixed, free)
+    }
+    assert views[free].names() == [FOLLOW, None, "top"]
+    assert views[free].followed(FOLLOW) == "trunk"
+    assert views[free].followed("top") is None
+    assert views[fixed].names() == [None, "follow", "top"]
+    assert views[fixed].followed("follow") is None

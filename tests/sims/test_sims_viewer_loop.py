@@ -259,11 +259,11 @@ def test_choosing_environment_and_camera():
     assert session.shown == 0
     seen = []
     for _ in range(4):
-        seen.append(session.camera)
-        session.next_camera()
+        seen.append(session.views.chosen)
+        session.views.next()
     assert seen == [None, "side", "corner", None]
     with pytest.raises(UsageError, match=r"unknown camera 'sid'. Did you mean 'side'"):
-        session.look("sid")
+        session.views.choose("sid")
 
 
 def test_the_best_the_worst_and_the_fallen_are_found():
@@ -328,7 +328,7 @@ def test_contact_forces_are_drawn_where_they_are_asked_for():
 
 def test_what_a_person_asks_for_and_fails_pauses_and_is_told():
     session, _, _ = make()
-    session.attempt(lambda session: session.look("nowhere"))
+    session.attempt(lambda session: session.views.choose("nowhere"))
     assert session.paused and "unknown camera 'nowhere'" in (session.error or "")
 
 
