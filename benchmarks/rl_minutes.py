@@ -79,6 +79,16 @@ RACES: dict[str, Race] = {
         stop_at=0.98,
         episodes=200,
     ),
+    "humanoid-push": Race(
+        algorithm="fastsac",
+        task="humanoid-push",
+        minutes=15.0,
+        limit=30.0,
+        figure="success",
+        enough=0.5,
+        stop_at=0.98,
+        episodes=200,
+    ),
     "gym-humanoid": Race(
         algorithm="fastsac",
         task="gym-humanoid",

@@ -5,6 +5,8 @@ A skipped test proves nothing, so there are two reasons only: it needs a GPU
 (``@pytest.mark.peer("lerobot")``). Any other skip fails the run.
 """
 
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -16,7 +18,11 @@ _skipped: list[tuple[str, str]] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the two marks; forget what an earlier run in this process skipped."""
+    """Declare the two marks; forget what an earlier run in this process skipped; hear
+    Ctrl-C, which a script's background ignores, and some tests press."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", f"gpu: {GPU}")
     config.addinivalue_line("markers", f"peer(module): {PEER}; runs where it imports")
     _skipped.clear()
