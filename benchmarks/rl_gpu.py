@@ -46,8 +46,12 @@ def main() -> None:
         record("rl_gpu", {"not_measured": ["no GPU was at hand"], "bars": []})
         return
     settings: dict[str, Any] = {
-        **{"steps": 10**10, "minutes": given.minutes, "seed": given.seed},
-        **{"randomize": "train", "evaluate_minutes": 2.0, "tensorboard": False},
+        "steps": 10**10,
+        "minutes": given.minutes,
+        "seed": given.seed,
+        "randomize": "train",
+        "evaluate_minutes": 2.0,
+        "tensorboard": False,
     }
     if given.dry:
         settings |= {"num_envs": 4, "steps": 80, "warmup": 8, "evaluate_episodes": 2}

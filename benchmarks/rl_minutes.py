@@ -27,13 +27,13 @@ NAME = "rl_minutes"
 class Race:
     """A task, and what counts as learned."""
 
-    algorithm: str
+    algorithm: str = "fastsac"
     task: str
     minutes: float
     """The longest training [min]."""
     limit: float
     """The bar [min]."""
-    figure: str
+    figure: str = "success"
     """Of the evaluation, which counts."""
     enough: float
     """Of the figure: learned."""
@@ -41,7 +41,7 @@ class Race:
     """A second mark of the figure, for which there are three hours; 0: none."""
     stop_at: float = 0.0
     """Success in an evaluation on the way at which it ends."""
-    episodes: int
+    episodes: int = 200
     """Of the judgement at the end."""
     randomize: str = "train"
     """What varies while it learns; the judgement is under none."""
@@ -49,48 +49,36 @@ class Race:
 
 RACES: dict[str, Race] = {
     "arm-reach": Race(
-        algorithm="fastsac",
         task="arm-reach",
         minutes=2.9,
         limit=3.0,
-        figure="success",
         enough=0.95,
         stop_at=0.99,
         episodes=500,
         randomize="none",
     ),
     "humanoid-stand": Race(
-        algorithm="fastsac",
         task="humanoid-stand",
         minutes=30.0,
         limit=30.0,
-        figure="success",
         enough=0.95,
         stop_at=0.98,
-        episodes=200,
     ),
     "humanoid-walk": Race(
-        algorithm="fastsac",
         task="humanoid-walk",
         minutes=120.0,
         limit=120.0,
-        figure="success",
         enough=0.95,
         stop_at=0.98,
-        episodes=200,
     ),
     "humanoid-push": Race(
-        algorithm="fastsac",
         task="humanoid-push",
         minutes=15.0,
         limit=30.0,
-        figure="success",
         enough=0.5,
         stop_at=0.98,
-        episodes=200,
     ),
     "gym-humanoid": Race(
-        algorithm="fastsac",
         task="gym-humanoid",
         minutes=30.0,
         limit=60.0,

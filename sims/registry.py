@@ -219,8 +219,9 @@ def camera_choice(
 
 def scene_cameras(task: "Task") -> list[str]:
     """Names of all cameras of a task's scene."""
-    model = load_model(task.robot, task.scene)
-    return [model.camera(index).name for index in range(model.ncam)]
+    from sims.render import camera_names
+
+    return camera_names(load_model(task.robot, task.scene))
 
 
 def robot_cameras(task: "Task") -> tuple[str, ...]:

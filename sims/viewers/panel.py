@@ -199,14 +199,14 @@ class Panel(plugin.ViewerPlugin):
         self._camera = camera
         viewer = self.viewer
         body, fixed = self._views.followed(camera), self._views.cameras
-        if camera in fixed and body is None:
-            index = fixed.index(camera)
-        else:
-            index = ux.TUMBLE_CAMERA_IDX
-            mujoco.mjv_defaultFreeCamera(viewer.model, viewer.camera)
+        mujoco.mjv_defaultFreeCamera(viewer.model, viewer.camera)
         if body is not None:
             index = ux.TRACKING_CAMERA_IDX
             viewer.camera.trackbodyid = viewer.model.body(body).id
+        elif camera in fixed:
+            index = fixed.index(camera)
+        else:
+            index = ux.TUMBLE_CAMERA_IDX
         self._ux.camera_index = ux.set_camera(viewer.model, viewer.camera, index)
         viewer.camera_index = self._ux.camera_index
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from assets.errors import unknown
+from sims.render import camera_names
 from sims.viewers.pushes import floating_body
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Views:
         self.follows: str | None = None
         """Name of the body that :data:`FOLLOW` follows; None: the robot stays."""
         if model is not None:
-            self.cameras = tuple(model.camera(i).name for i in range(model.ncam))
+            self.cameras = tuple(camera_names(model))
             body = floating_body(model)
             self.follows = None if body is None else model.body(body).name or None
         self.chosen = self.names()[0]
